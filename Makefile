@@ -1,0 +1,39 @@
+# Thin on purpose: every target is one or two commands of the library or of pytest.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := .stamps
+SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
+
+.PHONY: demo test bench lint clean
+
+demo: $(STAMP)/package
+	$(BIN)/layer-fast demo --out results
+
+test: $(STAMP)/test
+	$(BIN)/python -m pytest tests -q
+
+bench: $(STAMP)/test
+	$(BIN)/python -m pytest benchmarks -q
+
+lint: $(STAMP)/test
+	$(BIN)/ruff check python tests benchmarks
+	$(BIN)/mypy python/layer_fast
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf build $(STAMP) $(VENV)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "layer_fast needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP)/package: $(BIN)/python constraints.txt $(SOURCES)
+	@mkdir -p $(STAMP)
+	@echo "building and installing layer_fast into $(VENV) (a few minutes the first time)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt .
+	@touch $@
+
+$(STAMP)/test: $(STAMP)/package
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[test,torch,dicom]'
+	@touch $@

@@ -1,0 +1,119 @@
+"""Options of a run: one object, every default in one place, unknown keys refused."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from .errors import ConfigError
+from .types import SETUPS
+
+RESULT_VERSION = 1  # raise it with every change that moves a number; records of other versions are redone
+
+MAP_METHODS: tuple[str, ...] = ("gradcam",)
+VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
+METHODS = MAP_METHODS + VALUE_METHODS
+FILLS: tuple[str, ...] = ("cohort_profile",)
+
+# Not part of a record's key: they choose where and how fast, or what is shown, never a number.
+_EXECUTION = ("lanes", "pictures", "max_bad_share", "device", "engine", "engine_threads")
+
+
+class RunConfig(BaseModel):
+    """What a run computes and how. Lengths in millimetres. Extra keys are errors that name the nearest option."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    setups: tuple[str, ...] = SETUPS  # those without a model or a volume are skipped
+    methods: tuple[str, ...] = METHODS  # how layer values are made
+    fill: Literal["cohort_profile"] = "cohort_profile"  # what replaces a removed layer
+    mask: Literal["auto", "given", "model"] = "auto"  # auto: the given mask where there is one, else the segmenter's
+    geometry: Literal["refuse", "resample"] = "refuse"  # what to do when the grids of one scan differ
+    tolerance_mm: float = Field(0.05, gt=0, le=1)  # largest distance between corresponding voxels of one grid
+    fov_tolerance: float = Field(0.15, gt=0)  # relative difference to the model's field of view that is flagged
+    resolution_mm: dict[str, float] = {"bmode": 0.3, "swe": 1.5}  # thinner layers are `unresolved`
+    scan_batch: int = Field(4, ge=1, le=256)  # scans in one engine batch; short batches are padded
+    coalition_batch: int = Field(32, ge=1, le=128)  # composed inputs in one engine batch
+
+    device: Literal["auto", "cpu"] = "auto"
+    engine: Literal["auto", "onnxruntime"] = "auto"
+    engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
+    lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
+    pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report
+    max_bad_share: float = Field(1.0, ge=0, le=1)  # stop early when more than this share of the scans is bad
+
+    @field_validator("setups")
+    @classmethod
+    def _known_setups(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("setup", value, SETUPS)
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("method", value, METHODS)
+
+    def result_part(self) -> dict[str, Any]:
+        """The options that can move a number: part of every record's key."""
+        return {k: v for k, v in self.model_dump(mode="json").items() if k not in _EXECUTION}
+
+    def sha256(self) -> str:
+        return hashlib.sha256(json.dumps(self.result_part(), sort_keys=True).encode()).hexdigest()
+
+
+def _known(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    for name in given:
+        if name not in known:
+            raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+    return tuple(name for name in known if name in given)
+
+
+def make_config(values: RunConfig | dict[str, Any] | None = None) -> RunConfig:
+    """Check options and return them as a `RunConfig`. Raises ConfigError that names the option at fault."""
+    if isinstance(values, RunConfig):
+        return values
+    values = dict(values or {})
+    for key in values:
+        if key not in RunConfig.model_fields:
+            near = difflib.get_close_matches(key, RunConfig.model_fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"unknown option {key!r}{hint}")
+    try:
+        return RunConfig(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"option {where!r}: {first['msg']}, got {first['input']!r}") from None
+
+
+def read_config(path: str | Path) -> RunConfig:
+    """Read options from a YAML file (safe loader: data only)."""
+    import yaml
+
+    values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping of options, found {type(values).__name__}")
+    return make_config(values)
+
+
+def thread_budget() -> int:
+    """Threads this process may use: LAYER_FAST_THREADS, else the smaller of affinity and cgroup quota."""
+    given = os.environ.get("LAYER_FAST_THREADS", "")
+    if given:
+        if not given.isdigit() or int(given) < 1:
+            raise ConfigError(f"LAYER_FAST_THREADS: expected a number of 1 or more, got {given!r}")
+        return int(given)
+    return max(1, min(len(os.sched_getaffinity(0)), _cgroup_cpus()))
+
+
+def _cgroup_cpus() -> int:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return 1 << 30
+    return 1 << 30 if quota == "max" else max(1, int(quota) // int(period))
