@@ -1,0 +1,47 @@
+"""The only place where a tolerance is written, each with its reason."""
+
+from __future__ import annotations
+
+# --- resampling ---
+# float32 weights and three nested float32 sums against float64: a few ulp of the largest input magnitude.
+RESAMPLE_RELATIVE = 1e-6
+# The same, after a recursive filter in float32 along three axes whose coefficients overshoot the input.
+BSPLINE_RELATIVE = 4e-6
+# Shares of a box: float32 weights summed over at most some hundred voxels.
+FRACTION_ABSOLUTE = 1e-6
+
+# --- quantify ---
+# Sums of at most a few thousand float64 numbers of size about 1, in another order than the code's.
+FLOAT64_SUM = 1e-12
+# 64 weighted differences of coalition values of size up to 40, weights adding to 1, against v(all) - v(none).
+SHAPLEY_EFFICIENCY = 1e-12
+# Statistics against an independent computation (SciPy): the house's goal for cohort statistics.
+STATISTICS = 1e-9
+
+# --- whole runs ---
+# A float32 engine against the same network in float64: a dot product of a few dozen terms.
+ENGINE_RTOL = 2e-5
+ENGINE_ATOL = 2e-6
+# Float64 sums of numbers of size about 1.
+ROUNDING = 1e-12
+# MiB of resident memory that one more scan in a stream may cost; the run's own bookkeeping is constant.
+MIB_PER_SCAN = 0.01
+
+# --- layers and intensities ---
+# Sums in float64 over fixed lanes and tiles, against math.fsum: relative to the sum of magnitudes.
+SUM_RELATIVE = 1e-12
+# float32 lerps with float32 weights against float64: a few ulp of the map's largest magnitude.
+INTERPOLATION_RELATIVE = 1e-6
+# layer_weights: float64 sums of at most millions of weights; differences of running totals along x.
+WEIGHTS_RELATIVE = 1e-11
+# Mean and deviation by tiles (no cancellation) or exact counts, against a two-pass float64 oracle.
+STATS_RELATIVE = 1e-12
+# One rounding to float32 after float64 arithmetic with a reciprocal: 1 ulp of a result near 1, or of a z-score.
+NORMALIZE_RELATIVE = 1.3e-7
+NORMALIZE_ABSOLUTE = 1e-7
+
+# --- phantom ---
+# A layer's mean grey value against the planted dB: noise floor, neighbours blurred in at the edges, steps of 0.24 dB.
+PHANTOM_EFFECT_DB = 0.8
+# NIfTI keeps its affine in float32.
+NIFTI_AFFINE_RELATIVE = 1e-6
