@@ -1,0 +1,196 @@
+"""One scan or a stream of scans through all steps: bounded, in input order, a failed scan being a value."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from .config import RunConfig, make_config, thread_budget
+from .engines import choose_engine, engine_facts
+from .models import ModelPackage, Models, load_models
+from .steps.explain import Explanation, explain
+from .steps.guarded import Work, advance
+from .steps.lane import Lane
+from .steps.picture import save_pictures
+from .steps.prepare import ModelInput, prepare
+from .steps.read import read
+from .steps.record import RunFacts, record
+from .steps.reduce import Reduced, reduce
+from .steps.segment import given_masks, no_segmenter, segment
+from .timing import StageTimes
+from .types import LayerMask, Scan, ScanRecord, ScanRef
+
+
+class Pipeline:
+    """Models and options, ready to run scans.
+
+    models: what `load_models` returns, or a path it takes. config: RunConfig, a dict of its options, or None.
+    Raises ConfigError, ModelError, EngineError before the first scan.
+    """
+
+    def __init__(self, models: Models | str | Path, config: RunConfig | dict[str, Any] | None = None) -> None:
+        self.config = make_config(config)
+        self.models = models if isinstance(models, Models) else load_models(models)
+        self._engine = choose_engine(self.config.engine)
+        self.facts = RunFacts.of(self.models, self.config, engine_facts(self._engine, self.config.engine_threads))
+        self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
+        self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+        self._made: list[Lane] = []
+
+    def process(self, scan: Scan | ScanRef) -> ScanRecord:
+        """Run one scan. A scan that fails gives a record with status "quarantined" or "failed", never an exception."""
+        return self._batch([scan], {})[0]
+
+    def stream(
+        self,
+        scans: Iterable[Scan | ScanRef],
+        *,
+        pictures: dict[str, Path] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[ScanRecord]:
+        """Run scans and yield their records in input order. Memory holds at most (lanes + 1) batches of scans.
+
+        pictures: scan_id -> file to which the scan's middle slice is written for the report.
+        stop: once set, no further scan is started; those at work are finished and yielded.
+        """
+        source = iter(scans)
+        waiting: deque[Future[list[ScanRecord]]] = deque()
+        with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as pool:
+            try:
+                while True:
+                    while len(waiting) <= self.lanes and not (stop is not None and stop.is_set()):
+                        batch = list(itertools.islice(source, self.config.scan_batch))
+                        if not batch:
+                            break
+                        waiting.append(pool.submit(self._batch, batch, pictures or {}))
+                    if not waiting:
+                        return
+                    yield from waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def times(self) -> StageTimes:
+        """Seconds per stage, summed over the lanes."""
+        total = StageTimes()
+        for lane in self._made:
+            total += lane.times
+        return total
+
+    def _batch(self, items: list[Scan | ScanRef], pictures: dict[str, Path]) -> list[ScanRecord]:
+        lane = self._borrow_lane()
+        try:
+            works = self._read(items, lane)
+            self._mask(works, lane)
+            for package in self._classifiers():
+                self._explain(package, works, lane)
+            self._reduce(works, lane)
+            self._save_pictures(works, lane, pictures)
+            with lane.times.stage("record"):
+                return [record(work, self.facts) for work in works]
+        finally:
+            self._idle.put(lane)
+
+    def _borrow_lane(self) -> Lane:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            c = self.config
+            lane = Lane(self._engine, c.engine_threads, c.scan_batch, c.coalition_batch)
+            self._made.append(lane)
+            return lane
+
+    def _classifiers(self) -> list[ModelPackage]:
+        return [p for setup in self.config.setups for p in self.models.classifiers.get(setup, ())]
+
+    def _read(self, items: list[Scan | ScanRef], lane: Lane) -> list[Work]:
+        works = [Work(item.ref, scan=item) if isinstance(item, Scan) else Work(item) for item in items]
+
+        def verb(refs: list[ScanRef]) -> list[Scan]:
+            return read(refs, self.config)
+
+        def put(work: Work, scan: Scan) -> None:
+            work.scan = scan
+
+        for work in works:  # one by one: a file that cannot be read must not cost its neighbours a second read
+            if work.scan is None:
+                advance("read", [work], lane, take=lambda w: w.ref, verb=verb, put=put)
+            if work.scan is not None:
+                work.flag(*work.scan.flags)
+        return works
+
+    def _prepare(self, package: ModelPackage, works: list[Work], lane: Lane) -> None:
+        def put(work: Work, model_input: ModelInput) -> None:
+            work.model_input = model_input
+            work.flag(*model_input.flags)
+
+        def verb(scans: list[Scan]) -> list[ModelInput]:
+            return prepare(scans, package, self.config.fov_tolerance)
+
+        advance("prepare", works, lane, take=Work.need_scan, verb=verb, put=put)
+
+    def _mask(self, works: list[Work], lane: Lane) -> None:
+        """Give every scan its layer mask: the given one or the segmenter's, as `config.mask` says."""
+
+        def put(work: Work, mask: LayerMask) -> None:
+            work.mask = mask
+
+        def is_given(work: Work) -> bool:
+            return self.config.mask == "given" or (self.config.mask == "auto" and bool(work.ref.masks))
+
+        given = [work for work in works if is_given(work)]
+        rest = [work for work in works if not is_given(work)]
+        advance("segment", given, lane, take=Work.need_scan, verb=given_masks, put=put)
+        package = self.models.segmenter
+        if package is None:
+            advance("segment", rest, lane, take=Work.need_scan, verb=no_segmenter, put=put)
+            return
+
+        def verb(pairs: list[tuple[Scan, ModelInput]]) -> list[LayerMask]:
+            return segment(pairs, lane, package)
+
+        self._prepare(package, rest, lane)
+        advance("segment", rest, lane, take=lambda w: (w.need_scan(), w.model_input), verb=verb, put=put)
+
+    def _explain(self, package: ModelPackage, works: list[Work], lane: Lane) -> None:
+        """Add this classifier's explanation to every scan that has its channels."""
+
+        def verb(pairs: list[tuple[ModelInput, LayerMask]]) -> list[Explanation]:
+            return explain(pairs, lane, package, self.config.methods)
+
+        def put(work: Work, explanation: Explanation) -> None:
+            work.explanations.append(explanation)
+
+        modalities = {channel.modality for channel in package.manifest.channels}
+        able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
+        self._prepare(package, able, lane)
+        advance("explain", able, lane, take=lambda w: (w.model_input, w.need_mask()), verb=verb, put=put)
+
+    def _reduce(self, works: list[Work], lane: Lane) -> None:
+        def verb(items: list[tuple[LayerMask, list[Explanation]]]) -> list[Reduced]:
+            return reduce(items, self.facts)
+
+        def put(work: Work, reduced: Reduced) -> None:
+            work.layers = reduced.rows
+            work.flag(*reduced.flags)
+
+        def take(work: Work) -> tuple[LayerMask, list[Explanation]]:
+            return work.need_mask(), work.explanations
+
+        advance("reduce", works, lane, take=take, verb=verb, put=put)
+
+    def _save_pictures(self, works: list[Work], lane: Lane, paths: dict[str, Path]) -> None:
+        def take(work: Work) -> tuple[Scan, LayerMask, list[Explanation], Path]:
+            return work.need_scan(), work.need_mask(), work.explanations, paths[work.ref.scan_id]
+
+        def put(work: Work, saved: Path) -> None:
+            """Nothing of the picture enters the record."""
+
+        wanted = [work for work in works if work.ref.scan_id in paths]
+        advance("picture", wanted, lane, take=take, verb=save_pictures, put=put)

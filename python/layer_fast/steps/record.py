@@ -1,0 +1,116 @@
+"""record: what the steps found of one scan -> ScanRecord. No arrays, no times, no paths: only what the tables need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..config import RESULT_VERSION, RunConfig
+from ..models import ModelPackage, Models
+from ..types import SETUPS, Scan, ScanRecord, ScanRef, Status
+from .explain import Explanation
+from .guarded import Work
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is fixed for a whole run: it enters every record's key, or is the same for every scan."""
+
+    models: Models
+    methods: tuple[str, ...]
+    fill: str
+    depth_axis: str
+    resolution_mm: dict[str, float]
+    fixed: dict[str, Any]  # everything but the scan that can move a number; hashed into the key
+
+    @classmethod
+    def of(cls, models: Models, config: RunConfig, engine: dict[str, str | int]) -> RunFacts:
+        fixed = {
+            "result_version": RESULT_VERSION,
+            "config": config.result_part(),
+            "engine": engine,
+            "models": [package.sha256 for package in models.packages],
+        }
+        axes = {package.manifest.depth_axis for package in models.packages}
+        if len(axes) != 1:
+            raise ValueError(f"[models] expected one depth axis for all packages, got {sorted(axes)}")
+        return cls(models, config.methods, config.fill, axes.pop(), config.resolution_mm, fixed)
+
+    def key(self, input_sha256: dict[str, str]) -> str:
+        """sha256 over the content of the inputs and everything fixed. Not in it: subject, label, definitions."""
+        text = json.dumps({"inputs": input_sha256, **self.fixed}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @staticmethod
+    def target(package: ModelPackage) -> str:
+        target = package.manifest.target
+        return f"margin:{target.positive}-{target.negative}" if target else ""
+
+
+def record(work: Work, facts: RunFacts) -> ScanRecord:
+    """The record of one scan, failed or not. Status `ok_degraded`: numbers are there but the model was not made
+    for such a scan (the flags say why)."""
+    hashes = work.scan.input_sha256 if work.scan is not None else {}
+    key = facts.key(hashes)
+    scan = _scan_row(work, facts, hashes)
+    if work.failure is not None:
+        f = work.failure
+        return ScanRecord(work.ref.scan_id, key, f.status, f.code, f.step, f.message, tuple(work.flags), scan)
+    status: Status = "ok_degraded" if "outside_model_domain" in work.flags else "ok"
+    layers = [{**_identity(work.ref), **row, "exposure": scan["exposure"]} for row in work.layers]
+    source = work.mask.source if work.mask is not None else ""
+    coalitions = [row for e in work.explanations for row in _coalition_rows(work.ref, e, source, facts)]
+    return ScanRecord(
+        work.ref.scan_id, key, status, flags=tuple(work.flags), scan=scan, layers=layers, coalitions=coalitions
+    )
+
+
+def _identity(ref: ScanRef) -> dict[str, Any]:
+    return {"scan_id": ref.scan_id, "subject": ref.subject, "label": ref.label}
+
+
+def _scan_row(work: Work, facts: RunFacts, hashes: dict[str, str]) -> dict[str, Any]:
+    margins: dict[str, list[float]] = {setup: [] for setup in SETUPS}
+    for e in work.explanations if work.failure is None else []:
+        margins[e.package.manifest.setup].append(float(e.logits.astype(np.float64) @ e.package.target_weights()))
+    row: dict[str, Any] = {
+        "exposure": facts.models.exposure(work.ref.subject),
+        "mask": work.mask.source if work.mask is not None else None,
+        **{f"margin_{setup}": float(np.mean(m)) if m else None for setup, m in margins.items()},
+        **{f"sha256_{name}": hashes.get(name) for name in ("bmode", "swe")},
+        "sha256_mask": ";".join(f"{k[5:]}={v}" for k, v in sorted(hashes.items()) if k.startswith("mask:")) or None,
+    }
+    return {**row, **_geometry(work.scan)}
+
+
+def _geometry(scan: Scan | None) -> dict[str, Any]:
+    names = ("z", "y", "x")
+    if scan is None:
+        empty = dict.fromkeys([f"shape_{n}" for n in names] + [f"spacing_{n}_mm" for n in names])
+        return {**empty, "swe_valid_fraction": None}
+    grid = scan.grid
+    swe = scan.volumes.get("swe")
+    valid = None if swe is None else float(np.isfinite(swe.array).mean())
+    return {
+        **{f"shape_{n}": int(size) for n, size in zip(names, grid.array.shape, strict=True)},
+        **{f"spacing_{n}_mm": float(mm) for n, mm in zip(names, grid.spacing_mm, strict=True)},
+        "swe_valid_fraction": valid,
+    }
+
+
+def _coalition_rows(ref: ScanRef, e: Explanation, mask: str, facts: RunFacts) -> list[dict[str, Any]]:
+    if e.coalition_logits is None:
+        return []
+    manifest = e.package.manifest
+    common = {
+        **_identity(ref), "model": manifest.name, "member": manifest.member, "setup": manifest.setup,
+        "fill": facts.fill, "mask": mask,
+    }  # fmt: skip
+    return [
+        {**common, "output": f"logit:{name}", "values": e.coalition_logits[:, i].astype(float).tolist()}
+        for i, name in enumerate(manifest.classes or ())
+    ]

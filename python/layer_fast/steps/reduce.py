@@ -1,0 +1,142 @@
+"""reduce: explanations + mask -> rows of the layer table and coalition values. From here on there are no voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import ops
+from ..config import VALUE_METHODS
+from ..models.fill import AXES
+from ..quantify import map_region_rows, value_region_rows
+from ..types import NUM_LAYERS, REGIONS, LayerMask
+from .explain import Explanation
+from .record import RunFacts
+
+# A bit per label, so that one OR along depth tells which layers a column holds.
+_BITS = (1 << np.arange(256, dtype=np.uint64) % 8).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """rows: rows of layers.parquet without the scan's own columns. flags: what the mask says of the scan."""
+
+    rows: list[dict[str, Any]]
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Size of the layers of one mask. count: (7,) voxels. thickness_mm: (7,) mean over the columns that hold the
+    layer, NaN where none does. voxel_mm3: None where a spacing is unknown, as between frames."""
+
+    count: NDArray[np.int64]
+    thickness_mm: NDArray[np.float64]
+    voxel_mm3: float | None
+
+
+def reduce(items: list[tuple[LayerMask, list[Explanation]]], facts: RunFacts) -> list[Reduced]:
+    """Reduce every map and coalition table of each scan to rows per region. Raises ValueError for labels above 6."""
+    return [_reduce(mask, explanations, facts) for mask, explanations in items]
+
+
+def _reduce(mask: LayerMask, explanations: list[Explanation], facts: RunFacts) -> Reduced:
+    shape = measure(mask, facts.depth_axis)
+    rows: list[dict[str, Any]] = []
+    for explanation in explanations:
+        rows += _map_rows(explanation, mask, shape, facts)
+        rows += _value_rows(explanation, mask, shape, facts)
+    return Reduced(rows, mask_flags(shape))
+
+
+def measure(mask: LayerMask, depth_axis: str) -> Geometry:
+    """Voxel counts and mean thickness of the layers along the depth axis."""
+    count = np.bincount(mask.labels.ravel(), minlength=len(REGIONS))
+    if len(count) > len(REGIONS):
+        raise ValueError(f"[reduce] expected labels 0..{NUM_LAYERS}, got {len(count) - 1}")
+    axis = AXES[depth_axis]
+    held = np.bitwise_or.reduce(_BITS[mask.labels], axis=axis)
+    columns = np.array([np.count_nonzero(held & _BITS[k]) for k in range(len(REGIONS))])
+    with np.errstate(invalid="ignore"):
+        thickness = count / np.where(columns > 0, columns, np.nan) * mask.spacing_mm[axis]
+    volume = float(np.prod(mask.spacing_mm))
+    return Geometry(count.astype(np.int64), thickness, volume if np.isfinite(volume) else None)
+
+
+def mask_flags(shape: Geometry) -> tuple[str, ...]:
+    """"layers_absent:a+b" names the layers that the mask does not hold."""
+    absent = [name for name, n in zip(REGIONS[1:], shape.count[1:], strict=True) if n == 0]
+    return (f"layers_absent:{'+'.join(absent)}",) if absent else ()
+
+
+def _map_rows(explanation: Explanation, mask: LayerMask, shape: Geometry, facts: RunFacts) -> list[dict[str, Any]]:
+    rows = []
+    for method, values in explanation.maps.items():
+        grid_map = same_field_of_view(mask.labels.shape, values.shape)
+        m = ops.layer_reduce(values, mask.labels, num_layers=NUM_LAYERS, grid_map=grid_map)
+        found = map_region_rows(
+            m.count[0], sum=m.sum[0], sum_sq=m.sum_sq[0], sum_abs=m.sum_abs[0], sum_pos=m.sum_pos[0],
+            min=m.min[0], max=m.max[0], **_sizes(explanation, shape, facts),
+        )  # fmt: skip
+        rows += [_keyed(row, explanation, method, "", mask, shape, facts) for row in found]
+    return rows
+
+
+def same_field_of_view(labels: tuple[int, ...], grid: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """None where the map is coarser, which `layer_reduce` interpolates by itself; else the same half-pixel rule as
+    a grid_map, label index -> map index: a picture of one slice still meets a map of several."""
+    if all(n >= m for n, m in zip(labels, grid, strict=True)):
+        return None
+    scale = np.array(grid, np.float64) / np.array(labels, np.float64)
+    out = np.diag([*scale, 1.0])
+    out[:3, 3] = 0.5 * scale - 0.5
+    return out
+
+
+def _value_rows(explanation: Explanation, mask: LayerMask, shape: Geometry, facts: RunFacts) -> list[dict[str, Any]]:
+    if explanation.coalition_logits is None:
+        return []
+    margins = explanation.coalition_logits.astype(np.float64) @ explanation.package.target_weights().astype(np.float64)
+    rows = []
+    for method in VALUE_METHODS:
+        if method in facts.methods:
+            found = value_region_rows(method, margins, count=shape.count, **_sizes(explanation, shape, facts))
+            rows += [_keyed(row, explanation, method, facts.fill, mask, shape, facts) for row in found]
+    return rows
+
+
+def _sizes(explanation: Explanation, shape: Geometry, facts: RunFacts) -> dict[str, Any]:
+    modalities = [channel.modality for channel in explanation.package.manifest.channels]
+    return {
+        "voxel_mm3": 1.0 if shape.voxel_mm3 is None else shape.voxel_mm3,
+        "thickness_mm": shape.thickness_mm,
+        # With two modalities the sharper one decides whether a layer can be told from its neighbours.
+        "resolution_mm": min(facts.resolution_mm[m] for m in modalities),
+    }
+
+
+def _keyed(
+    row: dict[str, Any],
+    explanation: Explanation,
+    method: str,
+    fill: str,
+    mask: LayerMask,
+    shape: Geometry,
+    facts: RunFacts,
+) -> dict[str, Any]:
+    manifest = explanation.package.manifest
+    if shape.voxel_mm3 is None:
+        row["volume_mm3"] = None
+    return {
+        "model": manifest.name,
+        "member": manifest.member,
+        "setup": manifest.setup,
+        "method": method,
+        "fill": fill,
+        "target": facts.target(explanation.package),
+        "mask": mask.source,
+        **row,
+    }

@@ -1,0 +1,44 @@
+"""segment: ModelInput -> LayerMask on the scan's own grid, or the mask that came with the scan."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import ops
+from ..engines import run_padded
+from ..errors import StepFailure
+from ..models import ModelPackage
+from ..types import LayerMask, Scan
+from .lane import Lane
+from .prepare import ModelInput
+
+
+def segment(items: list[tuple[Scan, ModelInput]], lane: Lane, package: ModelPackage) -> list[LayerMask]:
+    """Label every voxel of the scan's grid: class logits are interpolated and compared voxel by voxel,
+    so that full-size logits never exist."""
+    images = np.stack([model_input.image for _, model_input in items])
+    manifest = package.manifest
+    (logits,) = run_padded(lane.forward(package), {manifest.input: images}, (manifest.output,), lane.scan_batch)
+    if not np.isfinite(logits).all():
+        raise StepFailure("segmenter_nonfinite", "the segmenter gave NaN or Inf", input_at_fault=False)
+    source = f"model:{manifest.name}"
+    return [
+        LayerMask(ops.argmax_resample(one, scan.grid.array.shape), scan.grid.spacing_mm, source)
+        for one, (scan, _) in zip(logits, items, strict=True)
+    ]
+
+
+def given_masks(scans: list[Scan]) -> list[LayerMask]:
+    """The masks that came with the scans; of several, the one named "manual", else the first by name."""
+    masks = []
+    for scan in scans:
+        if not scan.masks:
+            raise StepFailure("no_mask", "expected a mask in the cohort table, found none", input_at_fault=True)
+        source = "manual" if "manual" in scan.masks else min(scan.masks)
+        masks.append(LayerMask(scan.masks[source].array, scan.grid.spacing_mm, source))
+    return masks
+
+
+def no_segmenter(scans: list[Scan]) -> list[LayerMask]:
+    """What stands in for `segment` where the models hold no segmenter."""
+    raise StepFailure("no_segmenter", "the scan has no mask and the models hold no segmenter", input_at_fault=True)
