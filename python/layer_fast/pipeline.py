@@ -102,7 +102,8 @@ class Pipeline:
             return self._idle.get_nowait()
         except queue.Empty:
             c = self.config
-            lane = Lane(self._engine, c.engine_threads, c.scan_batch, c.coalition_batch)
+            share = max(1, thread_budget() // self.lanes)
+            lane = Lane(self._engine, c.engine_threads, share, c.scan_batch, c.coalition_batch)
             self._made.append(lane)
             return lane
 
@@ -113,7 +114,7 @@ class Pipeline:
         works = [Work(item.ref, scan=item) if isinstance(item, Scan) else Work(item) for item in items]
 
         def verb(refs: list[ScanRef]) -> list[Scan]:
-            return read(refs, self.config)
+            return read(refs, lane, self.config)
 
         def put(work: Work, scan: Scan) -> None:
             work.scan = scan
@@ -131,7 +132,7 @@ class Pipeline:
             work.flag(*model_input.flags)
 
         def verb(scans: list[Scan]) -> list[ModelInput]:
-            return prepare(scans, package, self.config.fov_tolerance)
+            return prepare(scans, lane, package, self.config.fov_tolerance)
 
         advance("prepare", works, lane, take=Work.need_scan, verb=verb, put=put)
 
@@ -174,7 +175,7 @@ class Pipeline:
 
     def _reduce(self, works: list[Work], lane: Lane) -> None:
         def verb(items: list[tuple[LayerMask, list[Explanation]]]) -> list[Reduced]:
-            return reduce(items, self.facts)
+            return reduce(items, lane, self.facts)
 
         def put(work: Work, reduced: Reduced) -> None:
             work.layers = reduced.rows

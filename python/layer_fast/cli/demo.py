@@ -21,9 +21,9 @@ def run_demo(out: Path, driver: str | None, subjects: int, seed: int, *, as_json
     truth = f"{driver}, B-mode, +{effects[0].size:g} dB in the cases" if effects else "nothing (a null cohort)"
     print(f"planted: {truth}", file=sys.stderr)
     name = f"cohort-{driver or 'null'}-{subjects}-{seed}"
-    plan = {"subjects": subjects, "scans_per_subject": 2, "seed": seed}
+    folder = out / name
     with progress("phantom scans") as tick:
-        table = make_cohort(out / name, effects=effects, progress=tick, **plan)
+        table = make_cohort(folder, subjects=subjects, scans_per_subject=2, effects=effects, seed=seed, progress=tick)
     # The truth masks lie beside the volumes, but the demo segments: that is the flow a user has.
     stopped, run = run_with_progress(table, "reference", out, make_config({"mask": "model"}))
     if stopped:

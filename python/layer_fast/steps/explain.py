@@ -77,7 +77,7 @@ def coalition_logits(
     of the same layer. Row 127 is the scan itself, row 0 the geometry alone.
     """
     manifest = package.manifest
-    labels = ops.resample_labels(mask.labels, tuple(manifest.grid), mode="nearest")
+    labels = ops.resample_labels(mask.labels, tuple(manifest.grid), mode="nearest", threads=lane.op_threads)
     fill = fill_image(labels, _profile(package), manifest.depth_axis)
     engine, size = lane.forward(package), lane.coalition_batch
     parts = []
@@ -85,7 +85,9 @@ def coalition_logits(
         chunk = COALITIONS[start : start + size]
         with lane.times.stage("explain.compose"):
             composed = lane.buffer("composed", (len(chunk), *model_input.image.shape))
-            ops.layer_compose(model_input.image, labels, chunk, fill_values=fill, out=composed)
+            ops.layer_compose(
+                model_input.image, labels, chunk, fill_values=fill, out=composed, threads=lane.op_threads
+            )
         with lane.times.stage("explain.coalitions"):
             parts.append(run_padded(engine, {manifest.input: composed}, (manifest.output,), size)[0])
     values = np.concatenate(parts)

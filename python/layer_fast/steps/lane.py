@@ -20,7 +20,8 @@ class Lane:
     outlives the batch must be copied out of them."""
 
     engine: str
-    engine_threads: int
+    engine_threads: int  # inside an engine call; part of every record's key
+    op_threads: int  # the lane's share of the thread budget for native ops, whose bytes do not depend on it
     scan_batch: int
     coalition_batch: int
     device: str = "cpu"

@@ -12,6 +12,7 @@ from .. import ops
 from ..models import ModelPackage
 from ..models.manifest import Channel
 from ..types import Scan, Volume
+from .lane import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,12 @@ class ModelInput:
     flags: tuple[str, ...]
 
 
-def prepare(scans: list[Scan], package: ModelPackage, fov_tolerance: float) -> list[ModelInput]:
+def prepare(scans: list[Scan], lane: Lane, package: ModelPackage, fov_tolerance: float) -> list[ModelInput]:
     """Resample every channel the model sees onto its grid and window it. One array per scan, not reused."""
-    return [_prepare(scan, package, fov_tolerance) for scan in scans]
+    return [_prepare(scan, lane, package, fov_tolerance) for scan in scans]
 
 
-def _prepare(scan: Scan, package: ModelPackage, fov_tolerance: float) -> ModelInput:
+def _prepare(scan: Scan, lane: Lane, package: ModelPackage, fov_tolerance: float) -> ModelInput:
     manifest = package.manifest
     image = np.empty((len(manifest.channels), *manifest.grid), np.float32)
     for target, channel in zip(image, manifest.channels, strict=True):
@@ -38,6 +39,7 @@ def _prepare(scan: Scan, package: ModelPackage, fov_tolerance: float) -> ModelIn
             antialias=manifest.antialias,
             window=(float(channel.window[0]), float(channel.window[1])),
             out=target,
+            threads=lane.op_threads,
         )
     return ModelInput(image, domain_flags(scan.grid, manifest.fov_mm, fov_tolerance))
 

@@ -14,6 +14,7 @@ from ..models.fill import AXES
 from ..quantify import map_region_rows, value_region_rows
 from ..types import NUM_LAYERS, REGIONS, LayerMask
 from .explain import Explanation
+from .lane import Lane
 from .record import RunFacts
 
 # A bit per label, so that one OR along depth tells which layers a column holds.
@@ -38,16 +39,16 @@ class Geometry:
     voxel_mm3: float | None
 
 
-def reduce(items: list[tuple[LayerMask, list[Explanation]]], facts: RunFacts) -> list[Reduced]:
+def reduce(items: list[tuple[LayerMask, list[Explanation]]], lane: Lane, facts: RunFacts) -> list[Reduced]:
     """Reduce every map and coalition table of each scan to rows per region. Raises ValueError for labels above 6."""
-    return [_reduce(mask, explanations, facts) for mask, explanations in items]
+    return [_reduce(mask, explanations, lane, facts) for mask, explanations in items]
 
 
-def _reduce(mask: LayerMask, explanations: list[Explanation], facts: RunFacts) -> Reduced:
+def _reduce(mask: LayerMask, explanations: list[Explanation], lane: Lane, facts: RunFacts) -> Reduced:
     shape = measure(mask, facts.depth_axis)
     rows: list[dict[str, Any]] = []
     for explanation in explanations:
-        rows += _map_rows(explanation, mask, shape, facts)
+        rows += _map_rows(explanation, mask, shape, lane, facts)
         rows += _value_rows(explanation, mask, shape, facts)
     return Reduced(rows, mask_flags(shape))
 
@@ -72,11 +73,13 @@ def mask_flags(shape: Geometry) -> tuple[str, ...]:
     return (f"layers_absent:{'+'.join(absent)}",) if absent else ()
 
 
-def _map_rows(explanation: Explanation, mask: LayerMask, shape: Geometry, facts: RunFacts) -> list[dict[str, Any]]:
+def _map_rows(
+    explanation: Explanation, mask: LayerMask, shape: Geometry, lane: Lane, facts: RunFacts
+) -> list[dict[str, Any]]:
     rows = []
     for method, values in explanation.maps.items():
         grid_map = same_field_of_view(mask.labels.shape, values.shape)
-        m = ops.layer_reduce(values, mask.labels, num_layers=NUM_LAYERS, grid_map=grid_map)
+        m = ops.layer_reduce(values, mask.labels, num_layers=NUM_LAYERS, grid_map=grid_map, threads=lane.op_threads)
         found = map_region_rows(
             m.count[0], sum=m.sum[0], sum_sq=m.sum_sq[0], sum_abs=m.sum_abs[0], sum_pos=m.sum_pos[0],
             min=m.min[0], max=m.max[0], **_sizes(explanation, shape, facts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import ops
 from ..engines import run_padded
@@ -23,9 +24,14 @@ def segment(items: list[tuple[Scan, ModelInput]], lane: Lane, package: ModelPack
         raise StepFailure("segmenter_nonfinite", "the segmenter gave NaN or Inf", input_at_fault=False)
     source = f"model:{manifest.name}"
     return [
-        LayerMask(ops.argmax_resample(one, scan.grid.array.shape), scan.grid.spacing_mm, source)
+        LayerMask(_labels(one, scan, lane), scan.grid.spacing_mm, source)
         for one, (scan, _) in zip(logits, items, strict=True)
     ]
+
+
+def _labels(logits: NDArray[np.float32], scan: Scan, lane: Lane) -> NDArray[np.uint8]:
+    found: NDArray[np.uint8] = ops.argmax_resample(logits, scan.grid.array.shape, threads=lane.op_threads)
+    return found
 
 
 def given_masks(scans: list[Scan]) -> list[LayerMask]:
