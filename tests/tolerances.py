@@ -45,3 +45,20 @@ NORMALIZE_ABSOLUTE = 1e-7
 PHANTOM_EFFECT_DB = 0.8
 # NIfTI keeps its affine in float32.
 NIFTI_AFFINE_RELATIVE = 1e-6
+
+# --- graphs ---
+# A rule in float64 against central differences with step 1e-5: their truncation and rounding.
+RULE_FLOAT64 = 1e-6
+# The same rule in float32 in an engine.
+RULE_FLOAT32 = 1e-4
+# A piecewise linear operator in float32 against its own forward: sums of at most some hundred terms.
+RULE_LINEAR = 2e-5
+# Forward of a whole network, float32 in an engine against float64 in torch, L2 relative.
+NET_FORWARD = 1e-5
+# Gradient and map of a whole network with smooth activations, L2 relative against torch in float64.
+NET_SMOOTH = 1e-5
+# The same where a pre-activation within rounding of zero may flip a ReLU gate or a maximum: L2 and cosine.
+NET_KINKED = 1e-2
+NET_COSINE = 0.9999
+# fp16 weights and compute (11 bits) through a whole small network against its float32 twin, L2 relative.
+HALF_FORWARD = 5e-3

@@ -21,3 +21,9 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that a killed run left in `folder`. Only for a folder that is locked."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)

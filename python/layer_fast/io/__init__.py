@@ -1,0 +1,13 @@
+"""Files in and out: readers that refuse what they cannot trust, the cohort table, the geometry policy, writers.
+
+Format libraries (nibabel, pydicom, pyarrow) are imported when a file of theirs is read, not before.
+"""
+
+from __future__ import annotations
+
+from .reading import read, read_labels
+from .scan import read_scan
+from .table import load_table
+from .writing import write_nifti
+
+__all__ = ["load_table", "read", "read_labels", "read_scan", "write_nifti"]

@@ -1,0 +1,91 @@
+"""NIfTI-1 single files, .nii and .nii.gz, by a strict contract (docs/input.md): refuse or read, never repair."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReadError
+from . import gzip
+from .files import MAX_BYTES, RegularFile
+from .nifti_header import MIN_OFFSET, NiftiHeader, check_extensions, parse
+
+_HEAD = 64 * 1024  # compressed bytes that surely hold the header
+_PADDING = 4096  # zero bytes after the voxels that some writers leave
+
+
+def read_array(
+    path: str | os.PathLike[str], *, max_decoded_bytes: int = MAX_BYTES, allow_shear: bool = False
+) -> tuple[NDArray[Any], NiftiHeader, tuple[str, ...], str]:
+    """Voxels (z, y, x), header, flags and SHA-256 of the file.
+
+    The array has the file's dtype in native byte order, or float32 where a slope or intercept other than 1 and 0 was
+    applied (in float64). It is the file's Fortran-ordered buffer seen in C order: no copy where none is needed, and
+    read-only. Memory: the file, plus the decoded volume for .nii.gz. Values are not judged here.
+    Raises ReadError; nothing is allocated for the voxels before every header field has passed.
+    """
+    with RegularFile(path) as file:
+        packed = file.head(2) == gzip.MAGIC
+        header = _read_header(file, packed, max_decoded_bytes, allow_shear)
+        data = file.read(max_bytes=max_decoded_bytes)
+        flags: tuple[str, ...] = ()
+        if packed:
+            data, flags = gzip.inflate(data, header.claimed, file.name, slack=_PADDING)
+        if packed != file.name.lower().endswith(".gz"):
+            flags = (*flags, "extension_mismatch")
+        flags = (*flags, *_check_tail(data, header.claimed, file.name))
+        return _voxels(data, header), header, (*header.flags, *flags), file.sha256
+
+
+def _read_header(file: RegularFile, packed: bool, max_decoded_bytes: int, allow_shear: bool) -> NiftiHeader:
+    compressed = file.head(_HEAD) if packed else b""
+    start = gzip.inflate_head(compressed, MIN_OFFSET, file.name) if packed else file.head(MIN_OFFSET)
+    header = parse(start, file.name, allow_shear=allow_shear)
+    if packed:
+        gzip.check_claim(file.name, header.claimed, file.size, max_decoded_bytes)
+        if header.offset > MIN_OFFSET:
+            start = gzip.inflate_head(file.head(_HEAD + 2 * header.offset), header.offset, file.name)
+    else:
+        if header.claimed > max_decoded_bytes:
+            message = f"{file.name!r} claims {header.claimed} bytes, at most {max_decoded_bytes} are read"
+            raise ReadError("too_large", message)
+        if header.claimed > file.size:
+            raise ReadError("truncated", f"{file.name!r} claims {header.claimed} bytes and holds {file.size}")
+        if file.size > header.claimed + _PADDING:
+            raise ReadError("longer_than_claimed", f"{file.name!r} claims {header.claimed} bytes and holds {file.size}")
+        start = file.head(header.offset)
+    check_extensions(start, header, file.name)
+    return header
+
+
+def _check_tail(data: bytearray, claimed: int, name: str) -> tuple[str, ...]:
+    if len(data) < claimed:
+        raise ReadError("truncated", f"{name!r} claims {claimed} bytes and holds {len(data)}")
+    if len(data) == claimed:
+        return ()
+    if any(memoryview(data)[claimed:]):
+        raise ReadError("longer_than_claimed", f"{name!r} holds data after the {claimed} bytes its header claims")
+    return ("zero_padding",)
+
+
+def _voxels(data: bytearray, header: NiftiHeader) -> NDArray[Any]:
+    count = int(np.prod(header.shape, dtype=np.int64))
+    stored = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.offset).reshape(header.shape)
+    if header.slope != 1.0 or header.inter != 0.0:
+        return _scaled(stored, header)
+    native = header.dtype.newbyteorder("=")
+    array = np.require(stored, dtype=native, requirements=["C", "A"])
+    array.flags.writeable = False
+    return array
+
+
+def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
+    out = np.empty(header.shape, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow becomes infinity, and infinity is refused
+        for z in range(header.shape[0]):
+            out[z] = stored[z].astype(np.float64) * header.slope + header.inter
+    out.flags.writeable = False
+    return out
