@@ -62,3 +62,18 @@ NET_KINKED = 1e-2
 NET_COSINE = 0.9999
 # fp16 weights and compute (11 bits) through a whole small network against its float32 twin, L2 relative.
 HALF_FORWARD = 5e-3
+
+# --- models ---
+# Mean of the features times the last layer's weights against the margin: float32 sums over some hundred cells.
+GRADCAM_COMPLETENESS = 1e-3
+# Floors of Dice on three held-out phantoms; the issue asks 0.9 for thick layers and 0.7 for thin ones.
+REFERENCE_DICE = {
+    "dermis": 0.9,
+    "superficial_fat": 0.9,
+    "superficial_fascial_membrane": 0.7,
+    "deep_fat": 0.9,
+    "deep_fascial_membrane": 0.7,
+    "muscle": 0.9,
+}
+# Four held-out twins with an effect of 6 dB and +40 %: 16 pairs, so one pair in the wrong order is 0.06.
+REFERENCE_SMOKE_AUC = 0.85
