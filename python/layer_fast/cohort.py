@@ -6,24 +6,27 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import _version
-from .config import RESULT_VERSION, RunConfig
+from .config import RESULT_VERSION, RunConfig, as_yaml
 from .errors import TableError
 from .files import sweep, write_atomic
 from .io import load_table
 from .ledger import Ledger, locked
 from .models import Models
 from .pipeline import Pipeline
+from .resume import Inputs, belongs, file_stats, standing_record, with_hashes
+from .steps.record import RunFacts
 from .tables import strata_columns, write_tables
 from .timing import StageTimes
 from .types import ScanRecord, ScanRef
 
 Progress = Callable[[int, int, ScanRecord], None]
+_FEW_BAD = 10  # fewer bad scans than this never stop a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,16 @@ def run_cohort(
     if not refs:
         raise TableError(f"{table}: expected at least one scan, found none")
     pipeline = Pipeline(models, config)
-    stop = stop or threading.Event()
     with locked(out):
         ledger = Ledger(out / "ledger")
         for folder in (out, out / "pictures", *(out / "ledger").glob("??")):
             sweep(folder)
         _write_run(out, pipeline, refs, None)
-        known, todo = _split(refs, ledger, pipeline, progress)
         pictures = _pictures(refs, out, pipeline.config.pictures)
-        _run(todo, pipeline, ledger, len(known), len(refs), pictures, progress, stop)
+        known = _split(refs, ledger, pipeline.facts, pictures)
+        _run(refs, known, pipeline, ledger, pictures, progress or _silent, stop or threading.Event())
         counts: Counter[str] = Counter()
-        write_tables(out, _records(refs, ledger, set(known), todo, pipeline, counts), strata_columns(refs))
+        write_tables(out, _records(refs, ledger, pipeline, counts), strata_columns(refs))
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
         times = pipeline.times()
@@ -81,127 +83,73 @@ def run_cohort(
     return CohortRun(out, dict(counts), len(known), complete, times)
 
 
-def input_files(ref: ScanRef) -> dict[str, Path]:
-    """Name -> file of everything a scan reads."""
-    files = {name: path for name, path in (("bmode", ref.bmode), ("swe", ref.swe)) if path is not None}
-    return {**files, **{f"mask:{source}": path for source, path in ref.masks.items()}}
-
-
-def _split(
-    refs: list[ScanRef], ledger: Ledger, pipeline: Pipeline, progress: Progress | None
-) -> tuple[list[str], list[ScanRef]]:
-    """Ids of the scans whose record stands, and the scans that must run."""
-    known: list[str] = []
-    todo: list[ScanRef] = []
+def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[str, Path]) -> dict[str, ScanRecord]:
+    """Records that stand, by scan_id. A scan whose picture is wanted and missing must run."""
+    known = {}
     for ref in refs:
-        record = _standing(ref, ledger, pipeline)
-        if record is None:
-            todo.append(ref)
-            continue
-        known.append(ref.scan_id)
-        if progress is not None:
-            progress(len(known), len(refs), record)
-    return known, todo
+        record = standing_record(ref, ledger, facts)
+        picture = pictures.get(ref.scan_id)
+        lacks_picture = picture is not None and not picture.is_file()
+        if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
+            known[ref.scan_id] = record
+    return known
 
 
-def _standing(ref: ScanRef, ledger: Ledger, pipeline: Pipeline) -> ScanRecord | None:
-    found = ledger.read(ref.scan_id)
-    if found is None:
-        return None
-    record, inputs = found
-    files = input_files(ref)
-    if record.status == "failed" or not record.scan or set(inputs) != set(files):
-        return None  # the machine was at fault, or other files belong to this scan now
-    hashes = {name: _hash_unless_unchanged(path, inputs[name]) for name, path in files.items()}
-    if None in hashes.values() or pipeline.facts.key({k: v for k, v in hashes.items() if v}) != record.key:
-        return None
-    return record
-
-
-def _hash_unless_unchanged(path: Path, known: list[Any]) -> str | None:
-    """The file's sha256: the recorded one while size and mtime are as recorded, else computed; None if unreadable."""
-    try:
-        stat = path.stat()
-        if [stat.st_size, stat.st_mtime_ns] == known[:2]:
-            return str(known[2])
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _stats(refs: Iterator[ScanRef], seen: dict[str, dict[str, list[Any]]]) -> Iterator[ScanRef]:
+def _noting(refs: Iterable[ScanRef], seen: dict[str, Inputs]) -> Iterator[ScanRef]:
     """Pass scans on, noting size and mtime of their files before they are read."""
     for ref in refs:
-        noted = {}
-        for name, path in input_files(ref).items():
-            try:
-                stat = path.stat()
-            except OSError:
-                continue  # the read step says so
-            noted[name] = [stat.st_size, stat.st_mtime_ns]
-        seen[ref.scan_id] = noted
+        seen[ref.scan_id] = file_stats(ref)
         yield ref
 
 
 def _run(
-    todo: list[ScanRef],
+    refs: list[ScanRef],
+    known: dict[str, ScanRecord],
     pipeline: Pipeline,
     ledger: Ledger,
-    done: int,
-    total: int,
     pictures: dict[str, Path],
-    progress: Progress | None,
+    progress: Progress,
     stop: threading.Event,
 ) -> None:
-    seen: dict[str, dict[str, list[Any]]] = {}
+    """Run what is not known and commit each record as it comes."""
+    for done, record in enumerate(known.values(), start=1):
+        progress(done, len(refs), record)
+    seen: dict[str, Inputs] = {}
     bad = 0
-    for record in pipeline.stream(_stats(iter(todo), seen), pictures=pictures, stop=stop):
-        noted = seen.pop(record.scan_id)
-        hashes = {**{n: record.scan.get(f"sha256_{n}") for n in ("bmode", "swe")}, **_mask_hashes(record)}
-        ledger.write(record, {n: [*stat, hashes[n]] for n, stat in noted.items() if hashes.get(n)})
-        done += 1
+    todo = _noting((ref for ref in refs if ref.scan_id not in known), seen)
+    for done, record in enumerate(pipeline.stream(todo, pictures=pictures, stop=stop), start=len(known) + 1):
+        ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
+        progress(done, len(refs), record)
         bad += record.status in ("quarantined", "failed")
-        if progress is not None:
-            progress(done, total, record)
-        if bad >= 10 and bad > pipeline.config.max_bad_share * total:
+        if bad >= _FEW_BAD and bad > pipeline.config.max_bad_share * len(refs):
             stop.set()
 
 
-def _mask_hashes(record: ScanRecord) -> dict[str, str]:
-    text = record.scan.get("sha256_mask") or ""
-    pairs = (part.rpartition("=") for part in text.split(";") if part)
-    return {f"mask:{source}": value for source, _, value in pairs}
-
-
 def _records(
-    refs: list[ScanRef], ledger: Ledger, known: set[str], todo: list[ScanRef], pipeline: Pipeline, counts: Counter[str]
+    refs: list[ScanRef], ledger: Ledger, pipeline: Pipeline, counts: Counter[str]
 ) -> Iterator[tuple[ScanRef, ScanRecord]]:
     """Every scan with its record, in table order, counted by status; a scan that did not run is "pending"."""
     for ref in refs:
-        found = ledger.read(ref.scan_id)
-        record = found[0] if found is not None else None
-        if record is None or record.key != _expected_key(record, found[1] if found else {}, pipeline):
+        record, inputs = ledger.read(ref.scan_id) or (None, {})
+        if record is None or not belongs(record, inputs, pipeline.facts):
             record = ScanRecord(ref.scan_id, "", "pending")
         record.scan["exposure"] = pipeline.models.exposure(ref.subject)
         counts[record.status] += 1
         yield ref, record
 
 
-def _expected_key(record: ScanRecord, inputs: dict[str, list[Any]], pipeline: Pipeline) -> str:
-    """The key this run gives to the inputs of a record; of an unreadable scan nothing was hashed."""
-    return pipeline.facts.key({name: known[2] for name, known in inputs.items()})
-
-
 def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
-    """Scans whose slice is kept: the first of each label in turn, so that both classes are seen."""
+    """Scans whose slice is kept, and its file: the first of each label in turn, so that both classes are seen."""
     by_label: dict[str | None, list[ScanRef]] = {}
     for ref in refs:
         by_label.setdefault(ref.label, []).append(ref)
     turns = max((len(group) for group in by_label.values()), default=0)
     ordered = [group[i] for i in range(turns) for group in by_label.values() if i < len(group)]
     names = {ref.scan_id: hashlib.sha256(ref.scan_id.encode()).hexdigest()[:32] for ref in ordered[:count]}
-    return {scan_id: out / "pictures" / f"{name}.npz" for scan_id, name in names.items()}
+    wanted = {scan_id: out / "pictures" / f"{name}.npz" for scan_id, name in names.items()}
+    for old in set((out / "pictures").glob("*.npz")) - set(wanted.values()):
+        old.unlink()  # of an earlier cohort in this folder
+    return wanted
 
 
 def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[str, int] | None) -> None:
@@ -220,7 +168,12 @@ def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[
         "notice": "Research use only. Not a medical device. What a model uses is not what causes pain.",
     }  # fmt: skip
     write_atomic(out / "run.json", _json(facts))
+    write_atomic(out / "config.yaml", as_yaml(pipeline.config))
 
 
 def _json(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _silent(done: int, total: int, record: ScanRecord) -> None:
+    """The progress of a run that nobody watches."""

@@ -101,6 +101,13 @@ def read_config(path: str | Path) -> RunConfig:
     return make_config(values)
 
 
+def as_yaml(config: RunConfig) -> bytes:
+    """The options as the YAML file that `read_config` takes."""
+    import yaml
+
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=True).encode()
+
+
 def thread_budget() -> int:
     """Threads this process may use: LAYER_FAST_THREADS, else the smaller of affinity and cgroup quota."""
     given = os.environ.get("LAYER_FAST_THREADS", "")
