@@ -1,0 +1,168 @@
+"""Subject-level numbers of one cell: equal weight per subject, conditional on the frozen models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .auc import Auc, subject_auc
+from .definitions import PRESETS
+from .draws import Draws
+from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
+from .regions import LAYER_ROWS, NUM_LABELS, NUM_REGIONS
+from .tables import Cell
+
+Float = NDArray[np.float64]
+USED = ("ok", "ok_degraded")
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Who is in a cell: scans grouped by subject. A subject of neither class counts for means, not for contrasts."""
+
+    names: tuple[str, ...]  # sorted
+    is_case: NDArray[np.bool_]
+    is_control: NDArray[np.bool_]
+    scans: tuple[tuple[int, ...], ...]  # positions of each subject's scans in the cell
+    excluded: dict[str, int]  # reason -> scans; not_ok: left out of everything, the others: out of the contrasts
+    exposure: tuple[str, ...]  # per subject: unseen | seen | unknown (the worst of its scans)
+
+    @property
+    def in_class(self) -> NDArray[np.bool_]:
+        return np.asarray(self.is_case | self.is_control)
+
+    def split(self, x: Float) -> tuple[Float, Float]:
+        """The rows of the cases and those of the controls."""
+        return x[self.is_case], x[self.is_control]
+
+    def mean(self, x: Float) -> Float:
+        """Mean over each subject's scans, NaN left out: (scans, R) -> (subjects, R)."""
+        out = np.full((len(self.names), x.shape[1]), np.nan)
+        for row, scans in enumerate(self.scans):
+            block = x[list(scans)]
+            there = ~np.isnan(block)
+            n = there.sum(axis=0)
+            total = np.where(there, block, 0.0).sum(axis=0)
+            out[row, n > 0] = total[n > 0] / n[n > 0]
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the statistics depend on beside the tables; written into the summary."""
+
+    positive: str = "case"
+    negative: str = "control"
+    seed: int = 0
+    replicates: int = 1999
+    alpha: float = 0.05
+    confidence: float = 0.95
+    map_definition: str = "part_of_volume_mean"
+
+
+@dataclass(frozen=True, slots=True)
+class CellStatistics:
+    """Everything the claim rule and the report read of one cell. Arrays run over the eleven regions."""
+
+    cell: Cell
+    subjects: Subjects
+    definition: str
+    scale: float  # contrasts and means are divided by it: the logit SD, else 1
+    per_subject: Float  # (subjects, regions), scaled
+    contrast: Interval
+    p: Float  # one-sided, D > 0
+    p_holm: Float  # adjusted over the six layers; NaN elsewhere
+    means: dict[str, Interval]  # definition -> equal-subject mean over all subjects
+    auc: Auc
+    unresolved: Float  # share of the scans with the layer in which it is unresolved
+    present: Float  # share of scans with the region
+
+
+def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Settings) -> Subjects:
+    """Group a cell's scans. `scans` is scans.parquet by scan_id; a scan absent there counts as not usable."""
+    excluded: Counter[str] = Counter()
+    groups: dict[str, list[int]] = {}
+    labels: dict[str, set[Any]] = {}
+    exposure: dict[str, str] = {}
+    rank = {"unseen": 0, "unknown": 1, "seen": 2}
+    names, shown = cell.per_scan("subject"), cell.per_scan("exposure")
+    for i, scan_id in enumerate(cell.scan_ids):
+        row = scans.get(scan_id)
+        if row is None or row.get("status") not in USED:
+            excluded["not_ok"] += 1
+            continue
+        groups.setdefault(names[i], []).append(i)
+        labels.setdefault(names[i], set()).add(row.get("label"))
+        exposure[names[i]] = max(exposure.get(names[i], "unseen"), _known(shown[i]), key=rank.__getitem__)
+    order = sorted(groups)
+    case = np.array([labels[n] == {settings.positive} for n in order], dtype=bool)
+    control = np.array([labels[n] == {settings.negative} for n in order], dtype=bool)
+    for name, one in zip(order, case | control, strict=True):
+        if not one:
+            reason = "label_varies_within_subject" if len(labels[name]) > 1 else "label_missing_or_other"
+            excluded[reason] += len(groups[name])
+    found = tuple(tuple(groups[n]) for n in order)
+    worst = tuple(exposure[n] for n in order)
+    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst)
+
+
+def region_values(cell: Cell, definition: str) -> Float:
+    """(scans, regions) of one definition; KeyError for a name that is no preset."""
+    column = PRESETS[definition].column
+    if column:
+        return cell.matrix(column)
+    n = cell.matrix("n_voxels")
+    total = n[:, :NUM_LABELS].sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(n > 0, cell.matrix("sum") / total, np.nan)
+
+
+def analyse(
+    cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Settings, *, logit_sd: float | None = None
+) -> CellStatistics:
+    """Subject means, class contrasts with intervals and tests, AUC. Value methods are divided by logit_sd if given."""
+    subjects = subjects_of(cell, scans, settings)
+    method = cell.key["method"]
+    is_value = method in PRESETS and PRESETS[method].kind == "value"
+    name = method if is_value else settings.map_definition
+    scale = logit_sd if is_value and logit_sd is not None else 1.0
+    words = [cell.key[k] for k in sorted(cell.key)]
+    x = subjects.mean(region_values(cell, name)) / scale
+    case, control = subjects.split(x)
+    how = {"replicates": settings.replicates}
+    contrast = difference_interval(
+        case, control, Draws(settings.seed, "contrast", *words), confidence=settings.confidence, **how
+    )
+    p = permutation_p(case, control, Draws(settings.seed, "permutation", *words), **how)
+    adjusted = np.full(NUM_REGIONS, np.nan)
+    adjusted[list(LAYER_ROWS)] = holm(p[list(LAYER_ROWS)])
+    shown = [name] if is_value else [d for d in PRESETS if PRESETS[d].kind == "map"]
+    stack = np.concatenate([subjects.mean(region_values(cell, d)) for d in shown], axis=1) / scale
+    wide = mean_interval(stack, Draws(settings.seed, "mean", *words), confidence=settings.confidence, **how)
+    means = {
+        d: Interval(*(part[i * NUM_REGIONS : (i + 1) * NUM_REGIONS] for part in wide)) for i, d in enumerate(shown)
+    }
+    used = [i for group in subjects.scans for i in group]
+    present = cell.matrix("present")[used]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unresolved = (cell.matrix("unresolved")[used] * present).sum(axis=0) / present.sum(axis=0)
+    there = present.mean(axis=0) if used else np.full(NUM_REGIONS, np.nan)
+    auc = _auc(cell, scans, subjects)
+    return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there)
+
+
+def _auc(cell: Cell, scans: Mapping[str, Mapping[str, Any]], subjects: Subjects) -> Auc:
+    margin = f"margin_{cell.key['setup']}"
+    score = [scans.get(s, {}).get(margin) for s in cell.scan_ids]
+    column = np.array([[np.nan if v is None else v] for v in score], dtype=np.float64).reshape(-1, 1)
+    case, control = subjects.split(subjects.mean(column))
+    return subject_auc(case[:, 0], control[:, 0])
+
+
+def _known(exposure: Any) -> str:
+    return exposure if exposure in ("unseen", "seen") else "unknown"

@@ -1,0 +1,205 @@
+"""The cohort's answer as one JSON-ready dict (claims.json): same tables and settings, same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .claims import CLAIM_METHOD, Claim, decide
+from .cohort import USED, CellStatistics, Settings, analyse
+from .comparisons import comparisons
+from .definitions import PRESETS
+from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval
+from .regions import REGION_ORDER
+from .tables import cells, columns
+
+CAPTION = "What this model uses, not what causes pain."
+DISCLAIMER = "Research use only. Not a medical device."
+SCHEMA_VERSION = 1
+_FEW = f"few_subjects: intervals need {MIN_SUBJECTS} subjects, {MIN_PER_CLASS} in each class"
+
+
+def summary(
+    layers: Any,
+    scans: Any,
+    *,
+    logit_sd: float | Mapping[str, float] | None = None,
+    positive: str | None = None,
+    negative: str | None = None,
+    seed: int = 0,
+    replicates: int = 1999,
+    map_definition: str = "part_of_volume_mean",
+) -> dict[str, Any]:
+    """Statistics, claims and comparisons of a cohort; numbers are floats, a missing number is None.
+
+    layers, scans: the tables of docs/tables.md as pyarrow Tables, lists of dicts or mappings of columns.
+    positive, negative: the two labels that are compared; None reads them from the target "margin:POSITIVE-NEGATIVE".
+    logit_sd: standard deviation of the target's logits on the training subjects, per model name (manifest
+    `logit_sd_train`) or one number; None leaves contrasts in logits. map_definition: what map methods are ranked by.
+    Raises ValueError for tables without the columns or regions they must have, KeyError for an unknown definition.
+    """
+    if PRESETS[map_definition].kind != "map":
+        raise ValueError(f"[summary] expected a definition of maps, got {map_definition!r}")
+    found = cells(layers)
+    if positive is None or negative is None:
+        positive, negative = _classes({cell.key["target"] for cell in found})
+    settings = Settings(positive, negative, seed, replicates, map_definition=map_definition)
+    by_scan = _by_scan(scans)
+    analysed = [analyse(cell, by_scan, settings, logit_sd=_sd(logit_sd, cell.key["model"])) for cell in found]
+    results = [(stats, decide(stats, settings)) for stats in analysed]
+    out: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "caption": CAPTION,
+        "disclaimer": DISCLAIMER,
+        "settings": _settings(settings),
+        "definitions": {name: d.as_dict() for name, d in PRESETS.items()},
+        "scans": _scan_counts(by_scan),
+        "answers": [_answer(stats, claim) for stats, claim in results if stats.cell.key["method"] == CLAIM_METHOD],
+        "cells": [_cell(stats, claim) for stats, claim in results],
+        "comparisons": [c for stats, _ in results for c in comparisons(stats, settings)],
+    }
+    return {name: _clean(part) for name, part in out.items()}
+
+
+def claims_json(result: Mapping[str, Any]) -> bytes:
+    """The bytes of claims.json: sorted keys, one-space indent, shortest decimal of every float, no NaN."""
+    return (json.dumps(result, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
+
+
+def _sd(logit_sd: float | Mapping[str, float] | None, model: str) -> float | None:
+    sd = logit_sd.get(model) if isinstance(logit_sd, Mapping) else logit_sd
+    if sd is not None and not sd > 0:
+        raise ValueError(f"[summary] expected a logit SD > 0 for {model}, got {sd}")
+    return sd
+
+
+def _classes(targets: set[str]) -> tuple[str, str]:
+    """("case", "control") from the target "margin:case-control", which must be the only one."""
+    if not targets:
+        return Settings().positive, Settings().negative
+    kind, _, pair = min(targets).partition(":")
+    names = pair.split("-")
+    if len(targets) > 1 or kind != "margin" or len(names) != 2 or not all(names):
+        raise ValueError(f"[summary] expected positive and negative, for the targets are {sorted(targets)}")
+    return names[0], names[1]
+
+
+def _by_scan(scans: Any) -> dict[str, dict[str, Any]]:
+    table = columns(scans)
+    missing = [name for name in ("scan_id", "subject", "label", "status") if name not in table]
+    if table and missing:
+        raise ValueError(f"[scans] expected the columns of docs/tables.md, missing: {', '.join(missing)}")
+    names = sorted(table)
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*(table[n] for n in names), strict=True)]
+    out = {row["scan_id"]: row for row in sorted(rows, key=lambda r: str(r["scan_id"]))}
+    if len(out) != len(rows):
+        raise ValueError("[scans] expected every scan_id once")
+    return out
+
+
+def _settings(s: Settings) -> dict[str, Any]:
+    return {
+        "positive": s.positive, "negative": s.negative, "seed": s.seed, "replicates": s.replicates, "alpha": s.alpha,
+        "confidence": s.confidence, "map_definition": s.map_definition, "unit": "subject, equal weight",
+        "interval": "studentised bootstrap over subjects (contrasts: within class)",
+        "test": "one-sided studentised permutation of the subjects' labels; Holm over the six layers",
+        "auc_interval": "Newcombe 2006, method 5, on subject means",
+        "min_subjects": MIN_SUBJECTS, "min_per_class": MIN_PER_CLASS,
+    }
+
+
+def _scan_counts(by_scan: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    used = [row for row in by_scan.values() if row["status"] in USED]
+    return {
+        "total": len(by_scan),
+        "used": len(used),
+        "subjects": len({row["subject"] for row in by_scan.values()}),
+        "by_status": dict(Counter(str(row["status"]) for row in by_scan.values())),
+        "by_code": dict(Counter(str(row["code"]) for row in by_scan.values() if row.get("code"))),
+    }
+
+
+def _answer(stats: CellStatistics, claim: Claim) -> dict[str, Any]:
+    return {
+        **stats.cell.key, "verdict": claim.verdict, "driver": claim.driver, "top": claim.top, "tied": list(claim.tied),
+        "text": claim.text, "gates": claim.as_dict()["gates"], "n_subjects": len(stats.subjects.names),
+    }
+
+
+def _cell(stats: CellStatistics, claim: Claim) -> dict[str, Any]:
+    who = stats.subjects
+    n, case, control = len(who.names), int(who.is_case.sum()), int(who.is_control.sum())
+    d = PRESETS[stats.definition]
+    few = case + control < MIN_SUBJECTS or min(case, control) < MIN_PER_CLASS
+    return {
+        **stats.cell.key,
+        "definition": d.name,
+        "definition_sha256": d.sha256_short,
+        "units": "SD of the model's logit" if d.kind == "value" and stats.scale != 1.0 else d.units,
+        "logit_sd": stats.scale if d.kind == "value" and stats.scale != 1.0 else None,
+        "n_scans": sum(len(s) for s in stats.subjects.scans),
+        "n_subjects": n, "n_case": case, "n_control": control,
+        "excluded": stats.subjects.excluded,
+        "withheld": _FEW if few else "",
+        "auc": stats.auc._asdict(),
+        "flags": dict(_flags(stats)),
+        "regions": [_region(stats, i) for i in range(len(REGION_ORDER))],
+        "claim": claim.as_dict(),
+        "top_by_definition": _tops(stats),
+    }
+
+
+def _region(stats: CellStatistics, i: int) -> dict[str, Any]:
+    region = REGION_ORDER[i]
+    case, control = stats.subjects.split(stats.per_subject[:, i])
+    return {
+        "region": region.name, "region_kind": region.kind, "label_value": region.label_value,
+        "present": stats.present[i], "unresolved": stats.unresolved[i],
+        "mean_case": _mean(case), "mean_control": _mean(control),
+        "contrast": {**_interval(stats.contrast, i), "p": stats.p[i], "p_holm": stats.p_holm[i]},
+        "means": {name: _interval(interval, i) for name, interval in stats.means.items()},
+    }
+
+
+def _tops(stats: CellStatistics) -> dict[str, str | None]:
+    """The layer with the highest mean by each definition: how far the ranking depends on the definition."""
+    out: dict[str, str | None] = {}
+    for name, interval in stats.means.items():
+        layers = interval.estimate[1:7]
+        out[name] = None if np.isnan(layers).all() else REGION_ORDER[1 + int(np.nanargmax(layers))].name
+    return out
+
+
+def _flags(stats: CellStatistics) -> Counter[str]:
+    """How many scans carry each flag in any of their rows."""
+    table, seen = stats.cell.table, Counter[str]()
+    for scan in (i for group in stats.subjects.scans for i in group):
+        texts = {table["flags"][r] or "" for r in stats.cell.positions[scan]} if "flags" in table else set()
+        seen.update({flag for text in texts for flag in text.split(";") if flag})
+    return seen
+
+
+def _interval(interval: Interval, i: int) -> dict[str, Any]:
+    return {"estimate": interval.estimate[i], "low": interval.low[i], "high": interval.high[i]}
+
+
+def _mean(x: np.ndarray) -> float:
+    x = x[~np.isnan(x)]
+    return float(x.sum() / len(x)) if len(x) else float("nan")
+
+
+def _clean(value: Any) -> Any:
+    """Plain Python types; NaN and infinities become None."""
+    if isinstance(value, Mapping):
+        return {str(k): _clean(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,43 @@
+"""docs/definitions.md and docs/tables.md say what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from layer_fast.quantify import PRESETS, map_region_rows
+from layer_fast.quantify.claims import NOT_CHECKED
+from layer_fast.tables import COALITION_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    lines = [line.replace("\\|", "¦").strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return {cells[0].strip(): [c.strip().replace("¦", "|") for c in cells] for cells in lines}
+
+
+def test_every_definition_is_written_down_with_its_formula() -> None:
+    documented = rows_of((DOCS / "definitions.md").read_text(encoding="utf-8"))
+    for name, preset in PRESETS.items():
+        formula = documented[name][1]
+        assert preset.formula.removeprefix("phi_k = ").startswith(formula.removesuffix(", p = 7")), name
+    assert NOT_CHECKED in documented["second_fill, geometry_and_confounders, mask_sensitivity"][1]
+
+
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [("scans", SCAN_COLUMNS), ("layers", LAYER_COLUMNS), ("coalitions", COALITION_COLUMNS)],
+)
+def test_every_column_is_written_down(heading: str, columns: dict[str, tuple[str, str]]) -> None:
+    text = (DOCS / "tables.md").read_text(encoding="utf-8").split(f"## {heading}.parquet")[1].split("\n## ")[0]
+    documented = {name: cells[1:3] for name, cells in rows_of(text).items() if name not in ("column", "---")}
+    expected = {n: [kind.replace("list", "list of float64"), unit] for n, (kind, unit) in columns.items()}
+    assert documented == expected
+
+
+def test_rows_hold_only_columns_of_the_table() -> None:
+    one = [1.0] * 7
+    rows = map_region_rows([1] * 7, sum=one, sum_sq=one, sum_abs=one, sum_pos=one, min=one, max=one, voxel_mm3=1.0)
+    assert set(rows[0]) <= set(LAYER_COLUMNS)

@@ -1,0 +1,242 @@
+"""report.html: whole, self-contained, deterministic, and deaf to what the tables say."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layer_fast.errors import LayerFastError
+from layer_fast.report import layer_table_rows, layer_table_text, write_report
+from report.fake_results import RUN, make_results
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "'; background:url(http://evil.example/x)",
+    "{{ 7*7 }}{% include 'x' %}",
+    "</style></title></td><iframe src=//evil>",
+    "<!-- --><svg/onload=alert(1)>",
+    "$x^2$ \\frac \x00\x1b[2J\ud800 &lt;b&gt; &amp;",
+    "=HYPERLINK(\"http://evil\")",
+)
+
+
+class Dom(HTMLParser):
+    """Tags with the names of their attributes, in order; and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.values: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+        self.values += [value or "" for _, value in attrs]
+
+    def handle_comment(self, data: str) -> None:
+        self.tags.append(("comment", ()))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_results(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def html(results: Path) -> str:
+    return write_report(results).read_text(encoding="utf-8")
+
+
+def test_says_what_it_must(html: str) -> None:
+    dom = Dom(html)
+    text = re.sub(r"\s+", " ", " ".join(dom.texts))
+    assert text.count("What this model uses, not what causes pain.") == 2
+    assert text.count("Research use only. Not a medical device.") == 2
+    assert "Candidate driver: deep fascial membrane" in text
+    assert "Cannot be told apart: deep fascial membrane, muscle." in text
+    assert text.count("not checked in this version: holds under a second fill; not explained") == 3
+    assert "bmode: expected CRC 1f2e, found 0000" in text
+    assert "outside_model_domain" in text
+    assert "This run is not complete" not in text
+    assert "AUC over subjects" in text
+    for tag in ("section", "table", "figure", "article", "tr", "td"):
+        assert html.count(f"<{tag}") - html.count(f"<{tag[:-1]}>") >= 0
+        assert len(re.findall(f"<{tag}[ >]", html)) == html.count(f"</{tag}>")
+
+
+def test_fetches_nothing_and_runs_nothing(html: str) -> None:
+    dom = Dom(html)
+    tags = {tag for tag, _ in dom.tags}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base", "a"}
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in dom.values
+    assert not re.search(r"https?://|url\(|@import|javascript:", html)
+    pictures = [v for v in dom.values if v.startswith("data:")]
+    assert len(pictures) == 2 * 9 + 2 + 6 + 5  # nine cells and the margins in two colour schemes; panels
+    assert not any(attribute.startswith("on") for _, names in dom.tags for attribute in names)
+
+
+def test_same_files_same_bytes(html: str, results: Path) -> None:
+    assert write_report(results).read_text(encoding="utf-8") == html
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take most of the time and hold no text of a table but the units."""
+    blank = {"light": "data:,", "dark": "data:,"}
+    monkeypatch.setattr("layer_fast.report.context.layer_bars", lambda *_: blank)
+    monkeypatch.setattr("layer_fast.report.context.margin_strips", lambda *_: blank)
+
+
+@pytest.fixture(scope="module")
+def tags(html: str) -> list[Any]:
+    return sorted(Dom(html).tags)
+
+
+def _hostile_report(results: Path, folder: Path, payload: str) -> Dom:
+    shutil.copytree(results, folder)
+    engine = {payload: payload, "version": payload, "threads": 1}
+    (folder / "run.json").write_text(json.dumps({**RUN, "layer_fast": payload, "engine": engine}))
+    _poison(folder, payload)
+    return Dom(write_report(folder, title=payload).read_text(encoding="utf-8"))
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_hostile_text_changes_no_tag(results: Path, tags: list[Any], tmp_path: Path, payload: str) -> None:
+    dom = _hostile_report(results, tmp_path / "one", payload)
+    assert sorted(dom.tags) == tags
+    assert not any(v.startswith(("x", "//evil", "http", "javascript")) for v in dom.values)
+
+
+def test_hostile_text_in_figures(results: Path, tags: list[Any], tmp_path: Path) -> None:
+    assert sorted(_hostile_report(results, tmp_path / "all", "".join(HOSTILE)).tags) == tags
+
+
+def _poison(folder: Path, payload: str) -> Path:
+    """Every text of claims.json and scans.parquet that is data, not structure, becomes the payload."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    keep = {"setup", "method", "region", "region_kind", "definition", "comparison", "verdict", "status", "label"}
+    keep |= {"positive", "negative"}
+
+    def swap(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {k: swap(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [swap(v, key) for v in value]
+        return payload if isinstance(value, str) and key not in keep and value else value
+
+    claims = json.loads((folder / "claims.json").read_text())
+    claims = {**claims, "answers": swap(claims["answers"]), "cells": swap(claims["cells"]),
+              "comparisons": swap(claims["comparisons"]), "definitions": swap(claims["definitions"]),
+              "caption": payload, "disclaimer": payload, "settings": swap(claims["settings"])}  # fmt: skip
+    (folder / "claims.json").write_text(json.dumps(claims))
+    clean = payload.encode("utf-8", "replace").decode()  # Parquet holds valid UTF-8 only
+    rows = parquet.read_table(folder / "scans.parquet").to_pylist()
+    free = ("scan_id", "subject", "code", "step", "message")
+    rows = [{k: f"{clean}{i}" if k in free and v else v for k, v in row.items()} for i, row in enumerate(rows)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "scans.parquet")
+    for path in (folder / "pictures").glob("*.npz"):
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        np.savez(path, **{**arrays, "scan_id": np.array(clean), "label": np.array(clean)})
+    return folder
+
+
+@pytest.fixture
+def copy(results: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(results, tmp_path / "copy"))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_an_unfinished_run_has_a_banner(copy: Path) -> None:
+    (copy / "run.json").write_text(json.dumps({**RUN, "complete": False}))
+    folder = copy
+    assert "This run is not complete" in write_report(folder).read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_few_subjects_show_estimates_without_intervals(tmp_path: Path) -> None:
+    text = write_report(make_results(tmp_path, subjects=8)).read_text(encoding="utf-8")
+    assert "few_subjects" in text
+    assert "too few subjects: 8" in text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_without_labels_the_means_are_shown(copy: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    from layer_fast.quantify import claims_json, summary
+
+    scans = parquet.read_table(copy / "scans.parquet")
+    index = scans.column_names.index("label")
+    scans = scans.set_column(index, "label", pyarrow.nulls(len(scans), "string"))
+    parquet.write_table(scans, copy / "scans.parquet")
+    claims = summary(parquet.read_table(copy / "layers.parquet"), scans, replicates=99)
+    (copy / "claims.json").write_bytes(claims_json(claims))
+    assert "mean over subjects (logits of the target)" in write_report(copy).read_text(encoding="utf-8")
+    assert "[" in layer_table_rows(claims)[6]["bmode"]
+
+
+def test_terminal_table(results: Path) -> None:
+    claims = json.loads((results / "claims.json").read_text())
+    rows = layer_table_rows(claims)
+    assert list(rows[0]) == ["region", "bmode", "swe", "both"]
+    assert rows[5]["region"] == "deep fascial membrane"
+    assert rows[5]["bmode"].endswith("]*")
+    text = layer_table_text(claims)
+    assert text.endswith("What this model uses, not what causes pain. Research use only. Not a medical device.")
+    assert layer_table_rows(claims, "smoothgrad") == []
+    claims["answers"][0]["text"] = "\x1b[2J evil"
+    assert "\x1b" not in layer_table_text(claims)
+
+
+@pytest.mark.parametrize("name", ["claims.json", "run.json", "scans.parquet"])
+@pytest.mark.usefixtures("no_figures")
+def test_missing_and_broken_files_are_named(copy: Path, name: str) -> None:
+    folder = copy
+    (folder / name).write_bytes(b"\x00 not this")
+    with pytest.raises(LayerFastError, match=name):
+        write_report(folder)
+    (folder / name).unlink()
+    with pytest.raises(LayerFastError, match=name):
+        write_report(folder)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_broken_pictures_are_named(copy: Path) -> None:
+    folder = copy
+    (folder / "pictures" / "0.npz").write_bytes(b"no zip")
+    with pytest.raises(LayerFastError, match=r"0\.npz"):
+        write_report(folder)
+    np.savez(folder / "pictures" / "0.npz", labels=np.zeros((4, 5), np.uint8), bmode=np.zeros((5, 4), np.uint8))
+    with pytest.raises(LayerFastError, match="differing: \\['bmode'\\]"):
+        write_report(folder)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_folder_without_pictures_or_shapley_is_still_a_report(copy: Path) -> None:
+    folder = copy
+    for path in (folder / "pictures").iterdir():
+        path.unlink()
+    claims = json.loads((folder / "claims.json").read_text())
+    claims["cells"] = [c for c in claims["cells"] if c["method"] == "gradcam"]
+    claims["answers"], claims["comparisons"] = [], []
+    (folder / "claims.json").write_text(json.dumps(claims))
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "this run holds none" in text
+    assert "Example slices" not in text
