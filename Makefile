@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := .stamps
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench validate lint clean
 
 demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
@@ -15,6 +15,9 @@ test: $(STAMP)/test
 
 bench: $(STAMP)/test
 	$(BIN)/python -m pytest benchmarks -q
+
+validate: $(STAMP)/package
+	$(BIN)/python -m layer_fast.phantom.validation --out benchmarks/results/validation_reference.json
 
 lint: $(STAMP)/test
 	$(BIN)/ruff check python tests benchmarks

@@ -81,6 +81,14 @@ def test_one_seen_scan_spoils_the_claim() -> None:
     assert found["driver"] is None
 
 
+def test_one_scan_outside_the_models_domain_spoils_the_claim() -> None:
+    layers, scans = shapley_tables(*planted(1, {6: 2.0}))
+    assert claim(layers, scans)["driver"] == "muscle"
+    scans[0]["status"] = "ok_degraded"
+    found = claim(layers, scans)
+    assert (found["driver"], gate(found, "domain")["passed"]) == (None, False)
+
+
 def test_few_subjects_and_chance_models_claim_nothing() -> None:
     few = claim(*shapley_tables(*planted(1, {6: 4.0}, 18)))
     assert (few["driver"], gate(few, "subjects")["passed"]) == (None, False)

@@ -1,6 +1,6 @@
 """Is the planted layer found, and is nothing found where nothing was planted? Many phantom cohorts, one line each.
 
-    python benchmarks/validate_reference.py --out benchmarks/results/validation_reference.json
+    python -m layer_fast.phantom.validation --out benchmarks/results/validation_reference.json
 
 Every cohort is new to the models. It is rendered in memory, run through the whole pipeline (the segmenter's masks, not
 the true ones) and judged by the same claim rule as the demo. Resumable: cohorts already in the file are not run again.
@@ -16,9 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import layer_fast as lf
-from layer_fast import quantify
-from layer_fast.phantom import Effect, PhantomScan, plan_cohort, render
+from .. import quantify
+from .._version import __version__
+from ..pipeline import Pipeline
+from ..types import SETUPS, Scan, ScanRef, Volume
+from .effects import Effect
+from .plan import plan_cohort
+from .render import PhantomScan, render
 
 # driver -> where and how much; None plants nothing
 PLANTED: dict[str, tuple[Effect, ...]] = {
@@ -30,22 +34,22 @@ PLANTED: dict[str, tuple[Effect, ...]] = {
 FIRST_SEED = 90_000  # far from the seeds of training
 
 
-def as_scan(phantom: PhantomScan) -> lf.Scan:
+def as_scan(phantom: PhantomScan) -> Scan:
     spec = phantom.spec
-    ref = lf.ScanRef(spec.scan_id, spec.subject.subject_id, label=spec.label)
+    ref = ScanRef(spec.scan_id, spec.subject.subject_id, label=spec.label)
     volumes = {
-        "bmode": lf.Volume(phantom.bmode, phantom.affine, phantom.spacing_mm, "bmode"),
-        "swe": lf.Volume(phantom.swe, phantom.affine, phantom.spacing_mm, "swe"),
+        "bmode": Volume(phantom.bmode, phantom.affine, phantom.spacing_mm, "bmode"),
+        "swe": Volume(phantom.swe, phantom.affine, phantom.spacing_mm, "swe"),
     }
-    return lf.Scan(ref, volumes, {}, {})
+    return Scan(ref, volumes, {}, {})
 
 
-def scans(driver: str, seed: int, subjects: int, per_subject: int) -> Iterator[lf.Scan]:
+def scans(driver: str, seed: int, subjects: int, per_subject: int) -> Iterator[Scan]:
     plan = plan_cohort(subjects=subjects, scans_per_subject=per_subject, effects=PLANTED[driver], seed=seed)
     return (as_scan(render(spec)) for spec in plan)
 
 
-def one_cohort(pipeline: lf.Pipeline, driver: str, seed: int, subjects: int, per_subject: int) -> dict[str, Any]:
+def one_cohort(pipeline: Pipeline, driver: str, seed: int, subjects: int, per_subject: int) -> dict[str, Any]:
     """Run one cohort and reduce it to what is judged: per setup the claimed driver, and the top layer by method."""
     records = list(pipeline.stream(scans(driver, seed, subjects, per_subject)))
     bad = [r.message for r in records if r.status != "ok"]
@@ -53,8 +57,8 @@ def one_cohort(pipeline: lf.Pipeline, driver: str, seed: int, subjects: int, per
         raise RuntimeError(f"{driver} {seed}: {len(bad)} scans are not ok, first: {bad[0]}")
     layers = [row for r in records for row in r.layers]
     table = [{"scan_id": r.scan_id, "status": r.status, **r.layers[0], **r.scan} for r in records]
-    columns = ("scan_id", "subject", "label", "status", "flags", "exposure")
-    columns += ("margin_bmode", "margin_swe", "margin_both")
+    columns = ["scan_id", "subject", "label", "status", "flags", "exposure"]
+    columns += [f"margin_{setup}" for setup in SETUPS]
     spread = {p.manifest.name: p.manifest.logit_sd_train for p in pipeline.models.packages if p.manifest.logit_sd_train}
     summary = quantify.summary(layers, [{c: row.get(c) for c in columns} for row in table], logit_sd=spread)
     return {
@@ -73,7 +77,7 @@ def tally(results: list[dict[str, Any]]) -> dict[str, Any]:
         if not own:
             continue
         cell: dict[str, Any] = {"cohorts": len(own)}
-        for setup in ("bmode", "swe", "both"):
+        for setup in SETUPS:
             claims = [r["claimed"][setup] for r in own]
             cell[setup] = {
                 "claimed_planted": sum(c == driver for c in claims),
@@ -89,7 +93,7 @@ def tally(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--subjects", type=int, default=24)
@@ -98,14 +102,14 @@ def main() -> int:
     a = parser.parse_args()
     results: list[dict[str, Any]] = json.loads(a.out.read_text())["cohorts"] if a.out.exists() else []
     known = {(r["driver"], r["seed"], r["subjects"], r["scans"]) for r in results}
-    pipeline = lf.Pipeline(a.models)
+    pipeline = Pipeline(a.models)
     start = time.monotonic()
     for seed in range(FIRST_SEED, FIRST_SEED + a.seeds):
         for driver in PLANTED:
             if (driver, seed, a.subjects, a.subjects * a.scans_per_subject) in known:
                 continue
             results.append(one_cohort(pipeline, driver, seed, a.subjects, a.scans_per_subject))
-            document = {"layer_fast": lf.__version__, "tally": tally(results), "cohorts": results}
+            document = {"layer_fast": __version__, "tally": tally(results), "cohorts": results}
             a.out.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
             spent = time.monotonic() - start
             print(f"{spent:7.0f} s  {driver} {seed} claimed {results[-1]['claimed']}", file=sys.stderr)

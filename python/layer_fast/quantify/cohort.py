@@ -31,6 +31,7 @@ class Subjects:
     scans: tuple[tuple[int, ...], ...]  # positions of each subject's scans in the cell
     excluded: dict[str, int]  # reason -> scans; not_ok: left out of everything, the others: out of the contrasts
     exposure: tuple[str, ...]  # per subject: unseen | seen | unknown (the worst of its scans)
+    degraded: int = 0  # scans that the model was not made for; they count, and the claim rule asks for none
 
     @property
     def in_class(self) -> NDArray[np.bool_]:
@@ -99,6 +100,7 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
         groups.setdefault(names[i], []).append(i)
         labels.setdefault(names[i], set()).add(row.get("label"))
         exposure[names[i]] = max(exposure.get(names[i], "unseen"), _known(shown[i]), key=rank.__getitem__)
+    degraded = sum(scans[cell.scan_ids[i]].get("status") == "ok_degraded" for group in groups.values() for i in group)
     order = sorted(groups)
     case = np.array([labels[n] == {settings.positive} for n in order], dtype=bool)
     control = np.array([labels[n] == {settings.negative} for n in order], dtype=bool)
@@ -108,7 +110,7 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
             excluded[reason] += len(groups[name])
     found = tuple(tuple(groups[n]) for n in order)
     worst = tuple(exposure[n] for n in order)
-    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst)
+    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded)
 
 
 def region_values(cell: Cell, definition: str) -> Float:

@@ -29,6 +29,7 @@ LISTED_SCANS = 50  # bad scans named in the report; scans.parquet has them all
 USED = ("ok", "ok_degraded")
 _GATE_TITLES = {
     "exposure": "predictions out of sample",
+    "domain": "scans the model was made for",
     "subjects": "enough subjects",
     "auc": "the model separates the classes",
     "contrast": "the layer differs between the classes",
