@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "layer_fast/error.hpp"
+#include "ops/layer_reduce_impl.hpp"
+#include "runtime/parallel.hpp"
+
+namespace layer_fast::impl {
+namespace {
+
+constexpr const char* kOp = "layer_reduce";
+constexpr std::int64_t kPartialBytes = 32 << 20;  // partials in memory at once; how many does not move a bit
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+Shape3 last_three(const ArrayView& view) {
+  const auto first = static_cast<std::size_t>(view.axes - 3);
+  return {view.shape[first], view.shape[first + 1], view.shape[first + 2]};
+}
+
+// What both kinds of mask need: sizes, the map reader and one scratch per worker.
+struct Job {
+  Job(const ArrayView& maps, const ArrayView& mask, const LayerReduceOptions& options)
+      : values(maps.in<float>(kOp)),
+        maps_n(maps.shape[0]),
+        rows(options.num_layers + 1),
+        map_voxels(maps.size() / maps.shape[0]),
+        voxels(mask.axes == 3 ? mask.size() : mask.size() / mask.shape[0]),
+        tiles((voxels + kReduceTile - 1) / kReduceTile),
+        threads(resolve_threads(options.threads)),
+        workers(worker_count(tiles, threads)),
+        reader(last_three(mask), last_three(maps), options.grid_map),
+        scratch(at(workers), std::vector<float>(at(reader.scratch_size(kReduceTile)))) {}
+
+  std::int64_t tile_size(std::int64_t tile) const { return std::min(kReduceTile, voxels - tile * kReduceTile); }
+  const float* read(std::int64_t k, std::int64_t tile, int worker) {
+    return reader.read(values + k * map_voxels, tile * kReduceTile, tile_size(tile), scratch[at(worker)].data());
+  }
+
+  const float* values;
+  std::int64_t maps_n, rows, map_voxels, voxels, tiles;
+  int threads, workers;
+  MapReader reader;
+  std::vector<std::vector<float>> scratch;
+};
+
+// Calls tile_body(tile, worker, partials of K x rows) for all tiles and merges their partials in tile order.
+template <class TileBody>
+std::vector<LayerPartial> reduce_all(const Job& job, const TileBody& tile_body) {
+  const std::int64_t width = job.maps_n * job.rows;
+  const std::int64_t wave = std::clamp<std::int64_t>(
+      kPartialBytes / (width * static_cast<std::int64_t>(sizeof(LayerPartial))), 1, job.tiles);
+  std::vector<LayerPartial> whole(at(width), empty_partial()), parts(at(wave * width));
+  for (std::int64_t first = 0; first < job.tiles; first += wave) {
+    const std::int64_t now = std::min(wave, job.tiles - first);
+    parallel_for(now, job.threads, [&](std::int64_t i, int worker) { tile_body(first + i, worker, &parts[at(i * width)]); });
+    for (std::int64_t i = 0; i < now; ++i) {
+      for (std::int64_t row = 0; row < width; ++row) merge_partial(whole[at(row)], parts[at(i * width + row)], first + i);
+    }
+  }
+  return whole;
+}
+
+// The first voxel that holds the maximum, by one more look at the tile that has it. inside(row, voxel): is it counted?
+template <class Inside>
+void write_all(Job& job, const std::vector<LayerPartial>& whole, const LayerReduceOut& out, const Inside& inside) {
+  auto* argmax = out.argmax.out<std::int64_t>(kOp);
+  parallel_for(job.maps_n * job.rows, job.workers, [&](std::int64_t row, int worker) {
+    const LayerPartial& part = whole[at(row)];
+    write_moments(part, at(row), out);
+    argmax[row] = -1;
+    if (part.count == 0) return;
+    const float* values = job.read(row / job.rows, part.max_tile, worker);
+    const std::int64_t start = part.max_tile * kReduceTile;
+    for (std::int64_t i = 0; argmax[row] < 0; ++i) {
+      if (values[i] == part.max && inside(row % job.rows, start + i)) argmax[row] = start + i;
+    }
+  });
+}
+
+void sum_bins(const std::vector<std::vector<std::int64_t>>& parts, std::int64_t* out, std::size_t bins) {
+  std::fill(out, out + bins, 0);
+  for (const std::vector<std::int64_t>& part : parts) {
+    for (std::size_t i = 0; i < bins; ++i) out[i] += part[i];
+  }
+}
+
+}  // namespace
+
+void write_moments(const LayerPartial& part, std::size_t row, const LayerReduceOut& out) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  out.count.out<std::int64_t>(kOp)[row] = part.count;
+  out.nonfinite.out<std::int64_t>(kOp)[row] = part.nonfinite;
+  out.sum.out<double>(kOp)[row] = part.pos + part.neg;
+  out.sum_sq.out<double>(kOp)[row] = part.sq;
+  out.sum_abs.out<double>(kOp)[row] = part.pos - part.neg;
+  out.sum_pos.out<double>(kOp)[row] = part.pos;
+  out.weight.out<double>(kOp)[row] = part.weight;
+  out.min.out<float>(kOp)[row] = part.count > 0 ? part.min + 0.0f : nan;  // -0 becomes +0
+  out.max.out<float>(kOp)[row] = part.count > 0 ? part.max + 0.0f : nan;
+}
+
+void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
+                      const LayerReduceOptions& options) {
+  Job job(maps, labels, options);
+  const auto* label = labels.in<std::uint8_t>(kOp);
+  const std::int64_t width = job.maps_n * job.rows;
+  const bool ordered = !options.quantiles.empty() || options.top_fraction;
+  std::vector<std::int32_t> counts(ordered ? at(job.tiles * width) : 0);
+  const std::size_t bins = options.histogram ? at(width * (options.histogram->bins + 2)) : 0;
+  std::vector<std::vector<std::int64_t>> histograms(at(job.workers), std::vector<std::int64_t>(bins, 0));
+  std::vector<std::vector<ReduceLanes>> lanes(at(job.workers), std::vector<ReduceLanes>(256));
+  std::atomic<int> highest{0};
+
+  const auto whole = reduce_all(job, [&](std::int64_t tile, int worker, LayerPartial* parts) {
+    const std::uint8_t* here = label + tile * kReduceTile;
+    const std::int64_t n = job.tile_size(tile);
+    if (const int top = highest_label(here, n); top > options.num_layers) {
+      for (int seen = highest.load(); top > seen && !highest.compare_exchange_weak(seen, top);) {
+      }
+      std::fill(parts, parts + width, empty_partial());
+      return;
+    }
+    for (std::int64_t k = 0; k < job.maps_n; ++k) {
+      const float* values = job.read(k, tile, worker);
+      LayerPartial* rows = parts + k * job.rows;
+      reduce_tile(values, here, n, static_cast<int>(job.rows), lanes[at(worker)].data(), rows);
+      if (bins > 0) {
+        std::int64_t* own = histograms[at(worker)].data() + k * job.rows * (options.histogram->bins + 2);
+        histogram_tile(values, here, n, *options.histogram, own);
+      }
+      for (std::int64_t l = 0; ordered && l < job.rows; ++l) {
+        counts[at(tile * width + k * job.rows + l)] = static_cast<std::int32_t>(rows[l].count);
+      }
+    }
+  });
+  expects(highest == 0, kOp, "labels from 0 to num_layers = " + std::to_string(options.num_layers),
+          "label " + std::to_string(highest));
+  write_all(job, whole, out, [&](std::int64_t l, std::int64_t voxel) { return label[voxel] == l; });
+  if (bins > 0) sum_bins(histograms, out.histogram.out<std::int64_t>(kOp), bins);
+  if (ordered) layer_order_statistics(maps, labels, job.reader, counts, out, options, job.threads);
+}
+
+void layer_reduce_weighted_cpu(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
+                               const LayerReduceOptions& options) {
+  Job job(maps, weights, options);
+  const auto* weight = weights.in<float>(kOp);
+  std::vector<ReduceLanes> lanes(at(job.workers));
+  std::atomic<bool> good{true};
+  const auto whole = reduce_all(job, [&](std::int64_t tile, int worker, LayerPartial* parts) {
+    for (std::int64_t k = 0; k < job.maps_n; ++k) {
+      const float* values = job.read(k, tile, worker);
+      for (std::int64_t l = 0; l < job.rows; ++l) {
+        const float* here = weight + l * job.voxels + tile * kReduceTile;
+        if (!reduce_tile_weighted(values, here, job.tile_size(tile), lanes[at(worker)], parts[k * job.rows + l])) {
+          good = false;
+        }
+      }
+    }
+  });
+  expects(good, kOp, "finite weights of 0 or more", "a negative, NaN or infinite one");
+  write_all(job, whole, out,
+            [&](std::int64_t l, std::int64_t voxel) { return weight[l * job.voxels + voxel] > 0.0f; });
+}
+
+}  // namespace layer_fast::impl

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <vector>
+
+#include "layer_fast/layer_reduce.hpp"
+#include "ops/layer_reduce_accum.hpp"
+#include "ops/map_reader.hpp"
+
+namespace layer_fast::impl {
+
+void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
+                      const LayerReduceOptions& options);
+void layer_reduce_cuda(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
+                       const LayerReduceOptions& options);
+void layer_reduce_weighted_cpu(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
+                               const LayerReduceOptions& options);
+void layer_reduce_weighted_cuda(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
+                                const LayerReduceOptions& options);
+
+// ---- CPU: one tile of one map -------------------------------------------------------------------------------------
+
+// Lanes of one layer inside one tile.
+struct ReduceLanes {
+  double pos[kReduceLanes], neg[kReduceLanes], sq[kReduceLanes], weight[kReduceLanes];
+  float min[kReduceLanes], max[kReduceLanes];
+  std::int64_t count, nonfinite;
+};
+
+// The largest label.
+std::uint8_t highest_label(const std::uint8_t* labels, std::int64_t count);
+
+// lanes: 256, scratch. out: one partial per layer in [0, rows); no label is rows or more.
+void reduce_tile(const float* values, const std::uint8_t* labels, std::int64_t count, int rows, ReduceLanes* lanes,
+                 LayerPartial* out);
+
+// One layer of a soft mask. Returns false if a weight is negative, NaN or Inf.
+bool reduce_tile_weighted(const float* values, const float* weights, std::int64_t count, ReduceLanes& lanes,
+                          LayerPartial& out);
+
+// Adds the finite values to bins[label * (range.bins + 2) + bin].
+void histogram_tile(const float* values, const std::uint8_t* labels, std::int64_t count, const HistogramRange& range,
+                    std::int64_t* bins);
+
+// Appends the finite values of each layer at next[label], which moves on.
+void gather_tile(const float* values, const std::uint8_t* labels, std::int64_t count, float* out, std::int64_t* next);
+
+// ---- CPU: parts of the driver --------------------------------------------------------------------------------------
+
+// Writes all moments of one (map, layer) at `row`, except argmax.
+void write_moments(const LayerPartial& part, std::size_t row, const LayerReduceOut& out);
+
+// Quantiles and top shares of all maps. counts[(tile * K + k) * R + l]: finite voxels per tile, map, layer.
+void layer_order_statistics(const ArrayView& maps, const ArrayView& labels, const MapReader& reader,
+                            const std::vector<std::int32_t>& counts, const LayerReduceOut& out,
+                            const LayerReduceOptions& options, int threads);
+
+}  // namespace layer_fast::impl

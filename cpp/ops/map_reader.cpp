@@ -1,0 +1,122 @@
+#include "ops/map_reader.hpp"
+
+#include <algorithm>
+
+#include "runtime/multi_isa.hpp"
+
+namespace layer_fast::impl {
+namespace {
+
+// One row of the map at (z, y): a, b, c, d are its rows at (z low, y low), (z low, y high), (z high, ...), ...
+LF_MULTI_ISA void blend_rows(const float* a, const float* b, const float* c, const float* d, float ty, float tz,
+                             std::int64_t n, float* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = blend(blend(a[i], b[i], ty), blend(c[i], d[i], ty), tz);
+}
+
+LF_MULTI_ISA void blend_along(const float* row, const std::int32_t* low, const std::int32_t* high, const float* t,
+                              std::int64_t n, float* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = blend(row[low[i]], row[high[i]], t[i]);
+}
+
+bool is_identity(const MapTaps& taps) {
+  for (std::size_t i = 0; i < taps.low.size(); ++i) {
+    if (taps.low[i] != static_cast<std::int32_t>(i) || taps.t[i] != 0.0) return false;
+  }
+  return true;
+}
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+}  // namespace
+
+GridMap grid_map_or_default(const std::optional<GridMap>& given, const Shape3& labels, const Shape3& map) {
+  if (given) return *given;
+  GridMap out{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double scale = static_cast<double>(map[axis]) / static_cast<double>(labels[axis]);
+    out[5 * axis] = scale;
+    out[4 * axis + 3] = 0.5 * scale - 0.5;
+  }
+  out[15] = 1.0;
+  return out;
+}
+
+bool is_axis_aligned(const GridMap& map) {
+  for (std::size_t row = 0; row < 3; ++row) {
+    for (std::size_t column = 0; column < 3; ++column) {
+      if (row != column && map[4 * row + column] != 0.0) return false;
+    }
+  }
+  return true;
+}
+
+MapTaps map_taps(const GridMap& map, int axis, std::int64_t n_labels, std::int64_t n_map) {
+  const double* row = &map[at(4 * axis)];
+  MapTaps taps;
+  for (std::int64_t i = 0; i < n_labels; ++i) {
+    const Tap tap = make_tap(row[axis] * static_cast<double>(i) + row[3], n_map);
+    taps.low.push_back(tap.low);
+    taps.high.push_back(tap.high);
+    taps.t.push_back(tap.t);
+    taps.t32.push_back(static_cast<float>(tap.t));
+  }
+  return taps;
+}
+
+MapReader::MapReader(const Shape3& labels, const Shape3& map, const std::optional<GridMap>& grid_map)
+    : labels_(labels), map_(map), grid_map_(grid_map_or_default(grid_map, labels, map)) {
+  aligned_ = is_axis_aligned(grid_map_);
+  if (!aligned_) return;
+  z_ = map_taps(grid_map_, 0, labels[0], map[0]);
+  y_ = map_taps(grid_map_, 1, labels[1], map[1]);
+  x_ = map_taps(grid_map_, 2, labels[2], map[2]);
+  same_grid_ = labels == map && is_identity(z_) && is_identity(y_) && is_identity(x_);
+}
+
+std::int64_t MapReader::scratch_size(std::int64_t count) const { return same_grid_ ? 0 : count + map_[2]; }
+
+const float* MapReader::read(const float* map, std::int64_t start, std::int64_t count, float* scratch) const {
+  if (same_grid_) return map + start;
+  if (aligned_) {
+    read_rows(map, start, count, scratch, scratch + count);
+  } else {
+    read_oblique(map, start, count, scratch);
+  }
+  return scratch;
+}
+
+void MapReader::read_rows(const float* map, std::int64_t start, std::int64_t count, float* out, float* row) const {
+  const std::int64_t nx = labels_[2], mx = map_[2], my = map_[1];
+  for (std::int64_t done = 0; done < count;) {
+    const std::int64_t line = (start + done) / nx, x = (start + done) % nx;
+    const std::size_t z = at(line / labels_[1]), y = at(line % labels_[1]);
+    const std::int64_t length = std::min(nx - x, count - done);
+    const float* low = map + z_.low[z] * my * mx;
+    const float* high = map + z_.high[z] * my * mx;
+    blend_rows(low + y_.low[y] * mx, low + y_.high[y] * mx, high + y_.low[y] * mx, high + y_.high[y] * mx, y_.t32[y],
+               z_.t32[z], mx, row);
+    blend_along(row, &x_.low[at(x)], &x_.high[at(x)], &x_.t32[at(x)], length, out + done);
+    done += length;
+  }
+}
+
+void MapReader::read_oblique(const float* map, std::int64_t start, std::int64_t count, float* out) const {
+  const std::int64_t plane = map_[1] * map_[2], mx = map_[2];
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t line = (start + i) / labels_[2], x = (start + i) % labels_[2];
+    const std::int64_t z = line / labels_[1], y = line % labels_[1];
+    const Tap tz = make_tap(map_position(&grid_map_[0], z, y, x), map_[0]);
+    const Tap ty = make_tap(map_position(&grid_map_[4], z, y, x), map_[1]);
+    const Tap tx = make_tap(map_position(&grid_map_[8], z, y, x), map_[2]);
+    const float* low = map + tz.low * plane;
+    const float* high = map + tz.high * plane;
+    const auto t_y = static_cast<float>(ty.t), t_z = static_cast<float>(tz.t);
+    const auto column = [&](std::int64_t m) {
+      return blend(blend(low[ty.low * mx + m], low[ty.high * mx + m], t_y),
+                   blend(high[ty.low * mx + m], high[ty.high * mx + m], t_y), t_z);
+    };
+    out[i] = blend(column(tx.low), column(tx.high), static_cast<float>(tx.t));
+  }
+}
+
+}  // namespace layer_fast::impl

@@ -1,0 +1,51 @@
+// CPU: a coarse map read tile by tile as if it lay on the labels' grid; full-size maps are never in memory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "layer_fast/resample.hpp"
+#include "ops/grid_taps.hpp"
+
+namespace layer_fast::impl {
+
+using Shape3 = std::array<std::int64_t, 3>;
+
+// The taps of one axis for every index of the labels' grid.
+struct MapTaps {
+  std::vector<std::int32_t> low, high;
+  std::vector<double> t;
+  std::vector<float> t32;
+};
+
+// The half-pixel formula as a matrix, or the caller's own.
+GridMap grid_map_or_default(const std::optional<GridMap>& given, const Shape3& labels, const Shape3& map);
+
+bool is_axis_aligned(const GridMap& map);
+
+MapTaps map_taps(const GridMap& map, int axis, std::int64_t n_labels, std::int64_t n_map);
+
+class MapReader {
+ public:
+  MapReader(const Shape3& labels, const Shape3& map, const std::optional<GridMap>& grid_map);
+
+  // float32 values a caller must hand over as scratch to read up to `count` voxels at once.
+  std::int64_t scratch_size(std::int64_t count) const;
+
+  // Values at voxels [start, start + count) of the labels' grid: a pointer into the map where both grids are one,
+  // else into `scratch`.
+  const float* read(const float* map, std::int64_t start, std::int64_t count, float* scratch) const;
+
+ private:
+  void read_rows(const float* map, std::int64_t start, std::int64_t count, float* out, float* row) const;
+  void read_oblique(const float* map, std::int64_t start, std::int64_t count, float* out) const;
+
+  Shape3 labels_, map_;
+  GridMap grid_map_;
+  bool same_grid_ = false, aligned_ = false;
+  MapTaps z_, y_, x_;
+};
+
+}  // namespace layer_fast::impl

@@ -1,0 +1,126 @@
+"""Volumes and labels on other grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from layer_fast.ops._arrays import affine_map, give, output, take, thread_count, three
+from layer_fast.ops._native import core
+
+VOLUME_DTYPES = ("uint8", "int16", "uint16", "float32")
+INTERPOLATIONS = ("nearest", "linear", "cubic", "bspline")
+
+
+def resample(
+    volume: Any,
+    shape: Sequence[int],
+    *,
+    interpolation: str = "linear",
+    antialias: bool = False,
+    grid_map: Any = None,
+    window: tuple[float, float] | None = None,
+    dtype: DTypeLike | None = None,
+    out: Any = None,
+    threads: int | None = None,
+) -> Any:
+    """Volume (z, y, x) on a grid of `shape`, as the caller's kind of array.
+
+    volume: uint8, int16, uint16 or float32. interpolation: "nearest" (halves go up), "linear", "cubic"
+    (Catmull-Rom, Keys' kernel with a = -1/2), "bspline" (interpolating cubic B-spline, mirror prefilter: scipy's
+    order 3). Coordinates are clamped to the centres of the outermost voxels; taps beyond them take the edge voxel
+    (bspline: the mirror image).
+    antialias: along axes that shrink, the kernel of linear or cubic is widened by the scale and its weights are
+    normalised over the voxels inside the volume (the filter of PIL and of torch with antialias=True).
+    grid_map: 4 x 4, output index -> input index (z, y, x) at voxel centres; default is the half-pixel formula
+    x_in = (x_out + 1/2) n_in / n_out - 1/2, which keeps the field of view.
+    window: (lo, hi), writes clip((x - lo) / (hi - lo), 0, 1). dtype: float32 (default) or the volume's own, then
+    rounded half to even and saturated. A NaN reaches exactly the outputs that give its voxel a weight (for bspline
+    the prefilter spreads it along its lines); next to an infinite voxel the result may be infinite or NaN.
+    Same bytes for any `threads`. Raises TypeError (dtype, no array), ValueError (anything else), DeviceError.
+    """
+    op = "resample"
+    source = take(volume, op, "volume", dtypes=VOLUME_DTYPES, axes=3)
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"[{op}] expected interpolation nearest, linear, cubic or bspline, got {interpolation!r}")
+    wanted = np.dtype(np.float32 if dtype is None else dtype)
+    if wanted not in (np.dtype(np.float32), source.dtype):
+        raise ValueError(f"[{op}] expected dtype float32 or the volume's {source.dtype.name}, got {wanted.name}")
+    result = output(out, op, three(shape, op), wanted)
+    workspace = np.empty(source.shape, np.float32) if interpolation == "bspline" else None
+    core.resample(
+        source,
+        result,
+        workspace,
+        interpolation=interpolation,
+        antialias=bool(antialias),
+        grid_map=affine_map(grid_map, op),
+        window=_window(window, op),
+        threads=thread_count(threads, op),
+    )
+    return give(result, volume, out)
+
+
+def resample_labels(
+    labels: Any,
+    shape: Sequence[int],
+    *,
+    mode: str = "nearest",
+    num_labels: int | None = None,
+    grid_map: Any = None,
+    out: Any = None,
+    threads: int | None = None,
+) -> Any:
+    """Labels uint8 (z, y, x) on a grid of `shape`.
+
+    mode "nearest": uint8 labels, halves go up. mode "fraction": float32 (num_labels, z, y, x), the share of each
+    output voxel's box that each label fills, so that a layer of one voxel survives shrinking; the fractions of a
+    voxel sum to 1. num_labels counts the background; None takes the largest label + 1. A label beyond it is a
+    ValueError. grid_map as in `resample`; "fraction" needs one that mixes no axes and has no scale of 0.
+    """
+    op = "resample_labels"
+    source = take(labels, op, "labels", dtypes=["uint8"], axes=3)
+    target = three(shape, op)
+    if mode == "nearest":
+        result = output(out, op, target, "uint8")
+    elif mode == "fraction":
+        result = output(out, op, (_label_count(source, num_labels), *target), "float32")
+    else:
+        raise ValueError(f"[{op}] expected mode nearest or fraction, got {mode!r}")
+    core.resample_labels(source, result, grid_map=affine_map(grid_map, op), threads=thread_count(threads, op))
+    return give(result, labels, out)
+
+
+def argmax_resample(
+    logits: Any, shape: Sequence[int], *, grid_map: Any = None, out: Any = None, threads: int | None = None
+) -> Any:
+    """Labels uint8 of `shape` (z, y, x): the class whose linearly interpolated logit is the largest.
+
+    logits: float32 (classes, z, y, x), 1 to 256 classes, on the model's grid; they are interpolated row by row and
+    never held at full size. Ties go to the lowest class. Logits that are NaN or infinite are a ValueError that
+    counts them. grid_map as in `resample`: index of `shape` -> index of the logits' grid.
+    """
+    op = "argmax_resample"
+    source = take(logits, op, "logits", dtypes=["float32"], axes=4)
+    result = output(out, op, three(shape, op), "uint8")
+    core.argmax_resample(source, result, grid_map=affine_map(grid_map, op), threads=thread_count(threads, op))
+    return give(result, logits, out)
+
+
+def _label_count(labels: NDArray[np.uint8], num_labels: int | None) -> int:
+    count = int(labels.max(initial=0)) + 1 if num_labels is None else int(num_labels)
+    if not 1 <= count <= 256:
+        raise ValueError(f"[resample_labels] expected num_labels from 1 to 256, got {num_labels}")
+    return count
+
+
+def _window(window: tuple[float, float] | None, op: str) -> tuple[float, float] | None:
+    if window is None:
+        return None
+    low, high = (float(np.float32(edge)) for edge in window)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise ValueError(f"[{op}] expected window (lo, hi) of finite numbers with lo < hi, got {window}")
+    return low, high
