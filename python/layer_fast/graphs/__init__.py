@@ -1,0 +1,25 @@
+"""ONNX in, ONNX out: gradients and class activation maps as ordinary graphs, half precision, checks."""
+
+from __future__ import annotations
+
+from . import (  # noqa: F401  (importing a family registers its rules)
+    activations,
+    conv,
+    elementwise,
+    matmul,
+    movement,
+    norm,
+    padding,
+    pool,
+    reductions,
+    resize,
+    slicing,
+    trigonometry,
+)
+from .autodiff import gradient
+from .check import check_model
+from .gradcam import find_activations, gradcam, hirescam
+from .half import to_half
+from .heads import class_maps
+
+__all__ = ["check_model", "class_maps", "find_activations", "gradcam", "gradient", "hirescam", "to_half"]

@@ -1,0 +1,93 @@
+"""What a graph may hold: known operators of the standard domain, no control flow, all weights inside the file."""
+
+from __future__ import annotations
+
+import math
+
+import onnx
+from onnx import checker, helper, shape_inference
+
+from ..errors import ModelError
+
+OPSETS = (13, 21)
+"""Oldest and newest opset taken, both included."""
+
+
+def names(*lines: str) -> frozenset[str]:
+    """The words of all lines."""
+    return frozenset(" ".join(lines).split())
+
+
+CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+
+NO_GRADIENT = names(
+    "And ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Ceil Constant ConstantOfShape Equal EyeLike",
+    "Floor Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual NonZero Not OneHot Or Range Round Shape Sign Size",
+    "Xor",
+)
+"""Operators whose outputs do not change with small changes of their inputs: back-propagation ends there."""
+
+DIFFERENTIABLE = names(
+    "Abs Acos Acosh Add Asin Asinh Atan Atanh AveragePool BatchNormalization Cast CastLike Celu Clip Concat Conv",
+    "ConvTranspose Cos Cosh CumSum DepthToSpace Div Dropout Einsum Elu Erf Exp Expand Flatten Gather Gelu Gemm",
+    "GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LRN",
+    "LayerNormalization LeakyRelu Log LogSoftmax LpNormalization MatMul Max MaxPool Mean MeanVarianceNormalization Min",
+    "Mish Mul Neg PRelu Pad Pow Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean",
+    "ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Selu Shrink Sigmoid Sin Sinh Slice Softmax",
+    "Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile Transpose Trilu Unsqueeze",
+    "Where",
+)
+"""Operators with a gradient rule (the registry of rules.py is held to this list by a test)."""
+
+FORWARD_ONLY = names(
+    "AffineGrid CenterCropPad Col2Im Compress DequantizeLinear DynamicQuantizeLinear GatherElements GatherND",
+    "GlobalLpPool GridSample GRU Hardmax LSTM LpPool MatMulInteger ConvInteger Mod QLinearConv QLinearMatMul",
+    "QuantizeLinear RNN ReverseSequence ScatterElements ScatterND TopK Unique",
+)
+"""Operators that may stand anywhere but between the output and what it is differentiated by."""
+
+ALLOWED = NO_GRADIENT | DIFFERENTIABLE | FORWARD_ONLY
+
+
+def check_ops(model: onnx.ModelProto) -> None:
+    """Refuse external data, control flow, foreign operator domains and unknown operators, each by name."""
+    tensors = [*model.graph.initializer, *(s.values for s in model.graph.sparse_initializer)]
+    for t in tensors:
+        if t.data_location == onnx.TensorProto.EXTERNAL:
+            raise ModelError(f"initializer {t.name!r}: its data lies outside the file; save the model as one file")
+    for node in model.graph.node:
+        label = f"node {node.name or (node.output[0] if node.output else '')!r} ({node.op_type})"
+        if node.op_type in CONTROL_FLOW:
+            raise ModelError(f"{label}: control flow is not supported; export with fixed branches")
+        if node.domain not in ("", "ai.onnx"):
+            raise ModelError(f"{label}: operator domain {node.domain!r} is not the standard one")
+        if node.op_type not in ALLOWED:
+            raise ModelError(f"{label}: operator is not on the list of allowed operators")
+
+
+def check_model(model: onnx.ModelProto) -> None:
+    """The allow-list, then onnx.checker, then strict shape and type inference; ModelError says what fails."""
+    check_ops(model)
+    light = skeleton(model)
+    try:
+        checker.check_model(light)
+        shape_inference.infer_shapes(light, check_type=True, strict_mode=True, data_prop=True)
+    except (checker.ValidationError, shape_inference.InferenceError, RuntimeError) as error:
+        raise ModelError(f"graph is not valid ONNX: {error}") from error
+
+
+def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with large weights as inputs: checks and shape inference need their types, not their bytes."""
+    light = onnx.ModelProto(ir_version=max(model.ir_version, 4))
+    light.opset_import.extend(model.opset_import)
+    graph = light.graph
+    graph.name = model.graph.name or "graph"
+    for field in ("node", "input", "output", "value_info"):
+        getattr(graph, field).extend(getattr(model.graph, field))
+    listed = {i.name for i in graph.input}
+    for t in model.graph.initializer:
+        if math.prod(t.dims) <= 4096:
+            graph.initializer.append(t)
+        elif t.name not in listed:
+            graph.input.append(helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)))
+    return light

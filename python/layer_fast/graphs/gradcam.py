@@ -1,0 +1,81 @@
+"""Class activation maps as graphs: the forward is shared, the backward goes down to one activation only."""
+
+from __future__ import annotations
+
+import onnx
+
+from ..errors import ModelError
+from .autodiff import backpropagate
+from .build import Builder
+
+
+def gradcam(
+    model: onnx.ModelProto, output: str = "logits", activation: str = "features", relu: bool = False
+) -> onnx.ModelProto:
+    """Grad-CAM (Selvaraju et al. 2017) of a classifier.
+
+    New input `cotangent` (B, K), new output `cam` (B, *spatial) = sum_k mean_u(dS/dA_k) * A_k with
+    S = sum(cotangent * output) and A = `activation` (B, F, *spatial), any tensor of the graph. The map lies on the
+    activation's grid and is signed; `relu=True` clips it at 0 as the paper does. Raises ModelError.
+    """
+    b = Builder(model)
+    axes, weights = _activation_gradient(b, output, activation)
+    weights = b.reduce("Mean", weights, axes)
+    return _finish(b, weights, activation, relu)
+
+
+def hirescam(model: onnx.ModelProto, output: str = "logits", activation: str = "features") -> onnx.ModelProto:
+    """HiResCAM (Draelos and Carin 2020): as `gradcam`, but cam = sum_k dS/dA_k * A_k, without mean and ReLU."""
+    b = Builder(model)
+    _, weights = _activation_gradient(b, output, activation)
+    return _finish(b, weights, activation, relu=False)
+
+
+def find_activations(model: onnx.ModelProto, output: str = "logits") -> list[str]:
+    """Names of tensors (B, F, *spatial) that a class activation map can be taken from, the best first.
+
+    These are the inputs of the spatial means that lead to `output`, then the outputs of convolutions, normalisations,
+    activations, sums and concatenations with at least two spatial axes, from the last to the first.
+    """
+    b = Builder(model)
+    kinds = ("Conv", "BatchNormalization", "InstanceNormalization", "Relu", "LeakyRelu", "Add", "Concat", "Mul", "Sum")
+    needed, pooled, plain = {output}, [], []
+    for node in reversed(b.forward):
+        if not any(y in needed for y in node.output):
+            continue
+        needed.update(i for i in node.input if i)
+        if node.op_type in ("GlobalAveragePool", "ReduceMean") and _is_map(b, node.input[0]):
+            pooled.append(node.input[0])
+        elif node.op_type in kinds and _is_map(b, node.output[0]):
+            plain.append(node.output[0])
+    inputs = {i.name for i in b.graph.input}
+    return [name for name in dict.fromkeys(pooled + plain) if name not in inputs]
+
+
+def _is_map(b: Builder, name: str) -> bool:
+    if not b.is_float(name) or b.value(name) is not None:
+        return False
+    return b.rank(name) >= 4 and any(d != 1 for d in b.shape(name)[2:])
+
+
+def _activation_gradient(b: Builder, output: str, activation: str) -> tuple[list[int], str]:
+    if b.knows(activation) and b.rank(activation) < 3:
+        raise ModelError(
+            f"activation {activation!r}: expected (batch, features, *spatial), found rank "
+            f"{b.rank(activation)} {b.shape(activation)}"
+        )
+    if b.knows(output):
+        cotangent = b.add_input("cotangent", like=output)
+    else:
+        raise ModelError(f"output: the graph has no tensor {output!r}; its outputs are {sorted(b.outputs)}")
+    gradients = backpropagate(b, output, cotangent, [activation])
+    return list(range(2, b.rank(activation))), gradients[activation]
+
+
+def _finish(b: Builder, weights: str, activation: str, relu: bool) -> onnx.ModelProto:
+    cam = b.reduce("Sum", b.mul(weights, activation), [1], keepdims=False)
+    if relu:
+        cam = b.op("Relu", cam)
+    dims = b.shape(activation)
+    b.add_output(cam, "cam", b.elem_type(activation), [dims[0], *dims[2:]])
+    return b.finish()
