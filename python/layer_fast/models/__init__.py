@@ -1,0 +1,24 @@
+"""Model packages: a folder with a manifest, an ONNX graph and, for classifiers, a fill profile."""
+
+from __future__ import annotations
+
+from .fill import depth_bins, fill_image, mean_profile
+from .loading import REFERENCE, Models, load_models
+from .manifest import Manifest
+from .package import ModelPackage, load_package
+from .subjects import Exposure, new_salt, subject_hash
+
+__all__ = [
+    "REFERENCE",
+    "Exposure",
+    "Manifest",
+    "ModelPackage",
+    "Models",
+    "depth_bins",
+    "fill_image",
+    "load_models",
+    "load_package",
+    "mean_profile",
+    "new_salt",
+    "subject_hash",
+]

@@ -1,0 +1,108 @@
+"""What an ONNX graph must be before anything runs: self-contained, plain operators, the promised signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError
+from .manifest import Manifest
+
+if TYPE_CHECKING:
+    import onnx
+
+DOMAINS = ("", "ai.onnx")
+CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
+OPSETS = range(17, 24)
+
+
+def parse(data: bytes, where: str) -> onnx.ModelProto:
+    """Bytes of an ONNX file -> ModelProto, never touching other files. Raises ModelError."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load_model_from_string(data)
+    except (DecodeError, ValueError) as error:
+        raise ModelError(f"{where}: expected an ONNX model, found bytes that do not parse") from error
+    if not model.graph.node:
+        raise ModelError(f"{where}: expected a graph with nodes, found none")
+    return model
+
+
+def check_graph(model: onnx.ModelProto, where: str) -> None:
+    """Refuse external data, unknown domains, control flow, local functions and unknown opsets. Raises ModelError."""
+    import onnx
+
+    opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    for domain in opsets:
+        if domain not in DOMAINS:
+            raise ModelError(f"{where}: expected operators of the domain ai.onnx only, found opset import {domain!r}")
+    version = opsets.get("ai.onnx")
+    if version not in OPSETS:
+        raise ModelError(f"{where}: expected opset {OPSETS.start} to {OPSETS.stop - 1}, found {version}")
+    if model.functions:
+        raise ModelError(f"{where}: expected no local functions, found {model.functions[0].name!r}")
+    for node in model.graph.node:
+        _check_node(node, where)
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise ModelError(f"{where}: expected all weights inside the file, found external data for {tensor.name!r}")
+
+
+def _check_node(node: onnx.NodeProto, where: str) -> None:
+    if node.domain not in DOMAINS:
+        found = f"{node.domain}.{node.op_type}"
+        raise ModelError(f"{where}: expected operators of the domain ai.onnx only, found {found!r}")
+    subgraph = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
+    if node.op_type in CONTROL_FLOW or subgraph:
+        raise ModelError(f"{where}: expected no control flow, found node {node.name!r} of type {node.op_type}")
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield sparse.values
+        yield sparse.indices
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            if attribute.HasField("sparse_tensor"):
+                yield attribute.sparse_tensor.values
+                yield attribute.sparse_tensor.indices
+
+
+def check_signature(model: onnx.ModelProto, manifest: Manifest, where: str) -> None:
+    """Inputs, outputs and the activation of Grad-CAM are those of the manifest. Raises ModelError."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    grid = tuple(manifest.grid)
+    _check_value(inputs, manifest.input, (None, len(manifest.channels), *grid), f"{where}: input")
+    if manifest.role == "segmenter":
+        shape: tuple[int | None, ...] = (None, len(manifest.layer_names) + 1, *grid)
+    else:
+        shape = (None, len(manifest.classes or ()))
+    _check_value(list(model.graph.output), manifest.output, shape, f"{where}: output")
+    made = {name for node in model.graph.node for name in node.output}
+    if manifest.cam_tensor is not None and manifest.cam_tensor not in made:
+        raise ModelError(f"{where}: expected a tensor named {manifest.cam_tensor!r} for Grad-CAM, found none")
+
+
+def _check_value(values: list[onnx.ValueInfoProto], name: str, shape: tuple[int | None, ...], where: str) -> None:
+    import onnx
+
+    if [value.name for value in values] != [name]:
+        raise ModelError(f"{where}: expected exactly {[name]}, found {[value.name for value in values]}")
+    tensor = values[0].type.tensor_type
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        raise ModelError(f"{where} {name!r}: expected float32, found {kind}")
+    found = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+    if found != shape:
+        raise ModelError(f"{where} {name!r}: expected shape {_text(shape)}, found {_text(found)}")
+
+
+def _text(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("batch" if n is None else str(n) for n in shape) + ")"

@@ -1,0 +1,81 @@
+"""From a path to the models of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError
+from ..types import SETUPS
+from .package import MANIFEST_FILE, ModelPackage, load_package
+from .subjects import Exposure
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a run. classifiers: setup -> ensemble members, ordered by member name; setups in fixed order."""
+
+    segmenter: ModelPackage | None
+    classifiers: dict[str, tuple[ModelPackage, ...]]
+
+    @property
+    def packages(self) -> tuple[ModelPackage, ...]:
+        """Every package: the segmenter first, then the classifiers by setup and member."""
+        first = (self.segmenter,) if self.segmenter else ()
+        return first + tuple(member for members in self.classifiers.values() for member in members)
+
+    def exposure(self, subject: str) -> Exposure:
+        """The worst over the classifiers: "seen" by any, else "unknown" to any or no classifier, else "unseen"."""
+        found = {member.exposure(subject) for members in self.classifiers.values() for member in members}
+        if "seen" in found:
+            return "seen"
+        return "unseen" if found == {"unseen"} else "unknown"
+
+
+def load_models(path: str | Path) -> Models:
+    """One package folder, a folder of package folders, or the word "reference" (the packages shipped with the library).
+
+    Raises ModelError: no package found, a package refused (load_package), two segmenters, two classifiers of the same
+    setup and member, or members of one setup with different classes or targets.
+    """
+    folder = Path(__file__).parent / "reference" if str(path) == REFERENCE else Path(path)
+    if (folder / MANIFEST_FILE).is_file():
+        folders = [folder]
+    elif folder.is_dir():
+        folders = sorted(entry for entry in folder.iterdir() if (entry / MANIFEST_FILE).is_file())
+    else:
+        raise ModelError(
+            f'{folder}: expected a model package, a folder of packages or "reference", found no such folder'
+        )
+    if not folders:
+        raise ModelError(f"{folder}: expected at least one folder with {MANIFEST_FILE}, found none")
+    return _gather([load_package(entry) for entry in folders])
+
+
+def _gather(packages: list[ModelPackage]) -> Models:
+    segmenters = [p for p in packages if p.manifest.role == "segmenter"]
+    if len(segmenters) > 1:
+        raise ModelError(f"expected one segmenter at most, found {[str(p.path) for p in segmenters]}")
+    classifiers: dict[str, tuple[ModelPackage, ...]] = {}
+    for setup in SETUPS:
+        members = [p for p in packages if p.manifest.role == "classifier" and p.manifest.setup == setup]
+        if members:
+            classifiers[setup] = _ensemble(setup, members)
+    return Models(segmenters[0] if segmenters else None, classifiers)
+
+
+def _ensemble(setup: str, members: list[ModelPackage]) -> tuple[ModelPackage, ...]:
+    names = [p.manifest.member for p in members]
+    if len(set(names)) != len(names):
+        raise ModelError(f"setup {setup}: expected one package per member, found members {sorted(names)}")
+    first = members[0].manifest
+    for package in members[1:]:
+        other = package.manifest
+        if (other.classes, other.target) != (first.classes, first.target):
+            raise ModelError(
+                f"{package.path}: expected classes {first.classes} and target {first.target} as in {members[0].path}, "
+                f"found {other.classes} and {other.target}"
+            )
+    return tuple(sorted(members, key=lambda p: p.manifest.member))

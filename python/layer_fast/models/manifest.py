@@ -1,0 +1,144 @@
+"""The schema of manifest.json. Unknown keys are refused, so that a misspelt one cannot pass unread."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..types import LAYERS, SETUP_CHANNELS
+
+MODEL_FILE = "model.onnx"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Strict(BaseModel):
+    """Base of all parts: no unknown keys, no silent conversion of types, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Channel(Strict):
+    """One input channel: clip((v - lo)/(hi - lo), 0, 1); `window` [lo, hi] is in the modality's unit (grey value, m/s).
+
+    `missing_value`, in the same unit, replaces NaN before resampling; null where the modality has no holes.
+    """
+
+    modality: Literal["bmode", "swe"]
+    window: Annotated[list[Finite], Field(min_length=2, max_length=2)]
+    missing_value: Finite | None = None
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.window[0] < self.window[1]:
+            raise ValueError(f"window: expected lo < hi, found {self.window}")
+        if self.modality == "swe" and self.missing_value is None:
+            raise ValueError("missing_value: expected a number in m/s for the channel swe, found null")
+        return self
+
+
+class Target(Strict):
+    """The explained number: the margin logit[positive] - logit[negative]."""
+
+    positive: str
+    negative: str
+
+
+class FillProfile(Strict):
+    """Where the fill profile lies and its number of relative-depth bins."""
+
+    file: str
+    bins: Annotated[int, Field(ge=1, le=256)]
+
+
+class TrainingSubjects(Strict):
+    """Salted hashes of every subject that the training, or a choice made with it, has seen."""
+
+    salt: Annotated[str, Field(min_length=8)]
+    hashes: Annotated[list[Sha256], Field(min_length=1)]
+
+
+class Figure(Strict):
+    """One measured number of the model card, with the command that measures it."""
+
+    value: Finite
+    subjects: Annotated[int, Field(ge=1)]
+    command: str
+    note: str = ""
+
+
+class Manifest(Strict):
+    """manifest.json. `grid`, `spacing_mm`, `fov_mm` are in order (z, y, x); lengths in millimetres."""
+
+    schema_version: Literal[1]
+    name: Name
+    role: Literal["segmenter", "classifier"]
+    member: Name = "0"
+    files: dict[str, Sha256]
+    spatial_dims: Literal[3]
+    setup: Literal["bmode", "swe", "both"]
+    channels: Annotated[list[Channel], Field(min_length=1)]
+    grid: Annotated[list[Size], Field(min_length=3, max_length=3)]
+    spacing_mm: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    fov_mm: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    antialias: bool
+    depth_axis: Literal["z", "y", "x"]
+    layer_names: list[str]
+    classes: list[str] | None = None
+    target: Target | None = None
+    input: str
+    output: str
+    cam_tensor: str | None = None
+    fill_profile: FillProfile | None = None
+    logit_sd_train: Positive | None = None
+    training_subjects: TrainingSubjects | None = None
+    training_data: str
+    licence: str
+    intended_use: str
+    card: dict[str, Figure] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        self._check_files()
+        modalities = tuple(channel.modality for channel in self.channels)
+        if modalities != SETUP_CHANNELS[self.setup]:
+            raise ValueError(f"channels: setup {self.setup} expects {SETUP_CHANNELS[self.setup]}, found {modalities}")
+        if tuple(self.layer_names) != LAYERS:
+            raise ValueError(f"layer_names: expected {list(LAYERS)}, found {self.layer_names}")
+        if self.role == "classifier":
+            self._check_classifier()
+        else:
+            self._check_segmenter()
+        return self
+
+    def _check_files(self) -> None:
+        for name in self.files:
+            if not _PLAIN_NAME.fullmatch(name) or name == "manifest.json":
+                raise ValueError(f"files: expected plain file names inside the package, found {name!r}")
+        wanted = {MODEL_FILE} | ({self.fill_profile.file} if self.fill_profile else set())
+        if set(self.files) != wanted:
+            raise ValueError(f"files: expected {sorted(wanted)}, found {sorted(self.files)}")
+
+    def _check_classifier(self) -> None:
+        for key in ("classes", "target", "cam_tensor", "fill_profile", "logit_sd_train"):
+            if getattr(self, key) is None:
+                raise ValueError(f"{key}: expected for a classifier, found null")
+        if self.classes is None or self.target is None:  # tested just above; this line tells the type checker
+            return
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes: expected at least two different names, found {self.classes}")
+        pair = {self.target.positive, self.target.negative}
+        if len(pair) != 2 or not pair <= set(self.classes):
+            raise ValueError(f"target: expected two different names out of {self.classes}, found {sorted(pair)}")
+
+    def _check_segmenter(self) -> None:
+        for key in ("classes", "target", "cam_tensor", "fill_profile", "logit_sd_train"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key}: expected null for a segmenter, found {getattr(self, key)!r}")
