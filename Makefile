@@ -11,7 +11,7 @@ demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
 
 test: $(STAMP)/test
-	$(BIN)/python -m pytest tests -q
+	$(BIN)/python -m pytest tests -q -n auto --dist loadfile
 
 bench: $(STAMP)/test
 	$(BIN)/python -m pytest benchmarks -q

@@ -44,7 +44,7 @@ def make_tables(subjects: int = 24) -> tuple[list[dict[str, Any]], list[dict[str
     bad[0].update(status="quarantined", step="read", code="crc", message="bmode: expected CRC 1f2e, found 0000")
     bad[1].update(status="failed", step="explain", code="engine", message="engine ran out of memory")
     rows = [*scans.values(), *bad]
-    rows[3].update(status="ok_degraded", flags="outside_model_domain;layers_absent:dermis")
+    rows[3].update(flags="bmode:unit_unknown;layers_absent:dermis")
     return layers, rows
 
 

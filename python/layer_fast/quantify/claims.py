@@ -98,7 +98,7 @@ def _cohort_gates(stats: CellStatistics) -> list[Gate]:
         Gate("exposure", shown, "all subjects unseen by the model", unseen,
              "no subject was in the model's training set" if unseen
              else f"not every subject is known to be unseen by the model ({shown})"),
-        Gate("domain", float(who.degraded), "no scan outside what the model was made for", who.degraded == 0,
+        Gate("domain", f"{who.degraded} outside", "none of them outside the model's domain", who.degraded == 0,
              "every scan is of the kind the model was made for" if who.degraded == 0
              else f"{who.degraded} scans are not of the kind the model was made for"),
         Gate("subjects", float(n), f">= {MIN_SUBJECTS}, each class >= {MIN_PER_CLASS}", enough,

@@ -146,9 +146,8 @@ def analyse(
     shown = [name] if is_value else [d for d in PRESETS if PRESETS[d].kind == "map"]
     stack = np.concatenate([subjects.mean(region_values(cell, d)) for d in shown], axis=1) / scale
     wide = mean_interval(stack, Draws(settings.seed, "mean", *words), confidence=settings.confidence, **how)
-    means = {
-        d: Interval(*(part[i * NUM_REGIONS : (i + 1) * NUM_REGIONS] for part in wide)) for i, d in enumerate(shown)
-    }
+    each = (Interval(*(part[i * NUM_REGIONS : (i + 1) * NUM_REGIONS] for part in wide)) for i in range(len(shown)))
+    means = {d: _within_range(interval, d) for d, interval in zip(shown, each, strict=True)}
     used = [i for group in subjects.scans for i in group]
     present = cell.matrix("present")[used]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -156,6 +155,13 @@ def analyse(
     there = present.mean(axis=0) if used else np.full(NUM_REGIONS, np.nan)
     auc = _auc(cell, scans, subjects)
     return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there)
+
+
+def _within_range(interval: Interval, definition: str) -> Interval:
+    """Cut an interval at the definition's own range: a studentised interval of a skewed share may leave 0..1."""
+    if not PRESETS[definition].range.startswith("0..1"):
+        return interval
+    return interval._replace(low=np.maximum(interval.low, 0.0), high=np.minimum(interval.high, 1.0))
 
 
 def _auc(cell: Cell, scans: Mapping[str, Mapping[str, Any]], subjects: Subjects) -> Auc:
