@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := .stamps
+# What the build is made with is pinned too; pip knows the first name up to 25.2 and the second after it.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
 .PHONY: demo test bench validate lint clean
@@ -34,9 +38,9 @@ $(BIN)/python:
 $(STAMP)/package: $(BIN)/python constraints.txt $(SOURCES)
 	@mkdir -p $(STAMP)
 	@echo "building and installing layer_fast into $(VENV) (a few minutes the first time)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt .
+	$(PIP) .
 	@touch $@
 
 $(STAMP)/test: $(STAMP)/package
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[test,torch,dicom]'
+	$(PIP) '.[test,torch,dicom]'
 	@touch $@

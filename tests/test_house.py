@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import layer_fast as lf
-from layer_fast import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "layer_fast"
@@ -141,13 +140,6 @@ def test_version_is_written_once() -> None:
     assert [p.name for p in written] == ["_version.py"]
     assert lf.__version__ not in (ROOT / "pyproject.toml").read_text()
     assert f"## {lf.__version__}" in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_docs_list_every_column_with_its_unit() -> None:
-    text = (ROOT / "docs" / "tables.md").read_text()
-    for columns in (tables.SCAN_COLUMNS, tables.LAYER_COLUMNS, tables.COALITION_COLUMNS):
-        missing = [name for name in columns if f"`{name}`" not in text]
-        assert missing == []
 
 
 def test_no_path_of_a_machine() -> None:

@@ -1,5 +1,5 @@
 """The whole flow on real ultrasound pictures that ship with pydicom: finite numbers, millimetres where the file has
-them, and flags instead of confident nonsense. The reference models were made for phantoms; nothing here is a finding."""
+them, and flags instead of confident nonsense. The reference models are for phantoms; nothing here is a finding."""
 
 from __future__ import annotations
 

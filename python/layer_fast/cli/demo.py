@@ -41,10 +41,12 @@ def run_demo(out: Path, driver: str | None, subjects: int, seed: int, *, as_json
 
 
 def judge(summary: dict[str, Any], driver: str | None) -> dict[str, Any]:
-    """Hold the answers against the truth. Right: the setups that see B-mode name the driver, the one that does not
-    names none; on a null cohort no setup names any."""
+    """Hold the answers against the truth. Right: the B-mode setup names the planted layer and no setup names another.
+
+    The setup both may stay silent: it reads the same change beside a modality without one, so it has less power.
+    """
     found = {answer["setup"]: answer["driver"] for answer in summary["answers"]}
-    expected = {setup: (driver if setup != "swe" else None) for setup in found}
-    right = found == expected
+    named = {name for name in found.values() if name is not None}
+    right = found.get("bmode") == driver and named <= {driver}
     text = "; ".join(f"{setup}: {name or 'no single driver'}" for setup, name in found.items())
     return {"right": right, "found": found, "text": f"{text} – {'as planted' if right else 'NOT as planted'}"}
