@@ -105,7 +105,7 @@ def as_yaml(config: RunConfig) -> bytes:
     """The options as the YAML file that `read_config` takes."""
     import yaml
 
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=True).encode()
+    return bytes(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=True), "utf-8")
 
 
 def thread_budget() -> int:

@@ -167,7 +167,7 @@ def _overlap(segmenter: SegmenterReader, scan: PhantomScan) -> NDArray[np.float6
     return np.array([2.0 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b)) for a, b in counts])
 
 
-def _figure(value: float, subjects: int, note: str) -> dict[str, Any]:
+def _figure(value: float | np.floating[Any], subjects: int, note: str) -> dict[str, Any]:
     return {"value": round(float(value), 4), "subjects": subjects, "command": COMMAND, "note": note}
 
 
