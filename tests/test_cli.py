@@ -83,6 +83,8 @@ def test_info_and_doctor_speak_json(place: Path) -> None:
     doctor = json.loads(layer_fast("doctor", "--json").stdout)
     assert doctor["engines"]["onnxruntime"][0].isdigit()
     assert doctor["native"]["cuda_devices"] or doctor["native"]["cuda_reason"]
+    found = doctor["optional"]["openvino"]
+    assert found.removeprefix("missing: ") in layer_fast("doctor").stdout, "the hint names the extra in its brackets"
 
 
 def test_ctrl_c_drains_and_the_same_command_goes_on(place: Path, tmp_path: Path) -> None:

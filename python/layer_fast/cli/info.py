@@ -42,7 +42,7 @@ def print_doctor(*, as_json: bool) -> int:
     if as_json:
         print(json.dumps(facts, indent=2, sort_keys=True))
         return 0
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # the brackets of an extra are not markup
     native = facts["native"]
     console.print(f"layer_fast {facts['layer_fast']}, Python {facts['python']}, {facts['threads']} threads")
     console.print(f"native: {native['compiler']}, {native['isa']}")

@@ -1,0 +1,42 @@
+"""What the README tells a reader to type works as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from layer_fast.phantom import make_cohort
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_lines_of_python_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    folder = re.search(r"results/[\w-]+", code)
+    assert folder is not None
+    make_cohort(tmp_path / folder.group(), subjects=2, scans_per_subject=2)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(code, names)  # noqa: S102  (the README is ours)
+    assert getattr(names["small"], "shape", None) == (12, 80, 32)
+    assert capsys.readouterr().out.count("deep_fascial_membrane") == 4
+
+
+def test_every_verb_and_linked_file_exists() -> None:
+    from layer_fast.cli.app import app
+
+    text = (ROOT / "README.md").read_text()
+    verbs = re.search(r"has the verbs `([^`]+)`", text)
+    assert verbs is not None
+    known = {name for name in app if not name.startswith("-")}
+    assert set(verbs.group(1).split(", ")) == known
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (ROOT / link).is_file(), link
+    targets = re.findall(r"^make (\w+)", text, flags=re.M)
+    assert {"demo", "test"} <= set(targets)
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"\n{target}:" in makefile for target in targets)
