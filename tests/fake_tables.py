@@ -17,7 +17,8 @@ KEY = {"model": "toy", "member": "0", "fill": "cohort_profile", "target": "margi
 def shapley_tables(
     phi: np.ndarray, is_case: np.ndarray, *, setup: str = "bmode", exposure: str = "unseen"
 ) -> tuple[Rows, Rows]:
-    """phi (subjects, scans, 7) -> rows of layers (method layer_shapley) and of scans; margin = sum of phi."""
+    """phi (subjects, scans, 7) -> rows of layers (method layer_shapley) and of scans; margin = sum of phi;
+    NaN where a layer is absent."""
     layers: Rows = []
     scans: Rows = []
     for s, block in enumerate(phi):
@@ -25,14 +26,15 @@ def shapley_tables(
         label = "case" if is_case[s] else "control"
         for k, values in enumerate(block):
             scan = f"{subject}-{k}"
-            scans.append(scan_row(scan, subject, label, {f"margin_{setup}": float(values.sum())}, exposure))
+            scans.append(scan_row(scan, subject, label, {f"margin_{setup}": float(np.nansum(values))}, exposure))
             for region in REGION_ORDER:
                 there = [m for m in region.members if np.isfinite(values[m])]
                 value = float(sum(values[m] for m in there)) if there else float("nan")
                 layers.append(
                     {
                         "scan_id": scan, "subject": subject, "label": label, **KEY, "setup": setup,
-                        "method": "layer_shapley", "region": region.name, "region_kind": region.kind,
+                        "margin": float(np.nansum(values)), "method": "layer_shapley",
+                        "region": region.name, "region_kind": region.kind,
                         "label_value": region.label_value, "present": bool(there),
                         "n_voxels": int(COUNTS[list(region.members)].sum()), "value": value, "unresolved": False,
                         "exposure": exposure, "flags": "",
@@ -42,7 +44,7 @@ def shapley_tables(
 
 
 def map_tables(means: np.ndarray, is_case: np.ndarray, *, setup: str = "bmode") -> Rows:
-    """means (subjects, scans, 7) >= 0: rows of method gradcam for maps that are constant within a layer."""
+    """means (subjects, scans, 7) >= 0: rows of method gradcam for maps that are constant within a layer; margin 0."""
     rows: Rows = []
     for s, block in enumerate(means):
         label = "case" if is_case[s] else "control"
@@ -50,7 +52,7 @@ def map_tables(means: np.ndarray, is_case: np.ndarray, *, setup: str = "bmode") 
             stats = {"sum": m * COUNTS, "sum_sq": m * m * COUNTS, "sum_abs": m * COUNTS, "sum_pos": m * COUNTS}
             made = map_region_rows(COUNTS, **stats, min=m * 0.5, max=m * 1.5, voxel_mm3=0.2, thickness_mm=THICK_MM)
             ids = {"scan_id": f"p{s:03d}-{k}", "subject": f"p{s:03d}", "label": label}
-            more = {**KEY, "fill": "", "setup": setup, "method": "gradcam", "exposure": "unseen"}
+            more = {**KEY, "fill": "", "setup": setup, "method": "gradcam", "exposure": "unseen", "margin": 0.0}
             rows += [{**ids, **more, **row} for row in made]
     return rows
 

@@ -46,6 +46,10 @@ Row box_row(const voxel::AxisMap& axis, std::int64_t out) {
   const double middle = voxel::coordinate(axis, out) + 0.5;  // in voxel edges: voxel i covers [i, i + 1]
   const double low = middle - size / 2;
   const double high = middle + size / 2;
+  const double width = high - low;  // not `size`: next to `middle` a small one is rounded, and fractions sum to 1
+  if (!(width > 0)) {               // rounded away: the box is a point of one voxel
+    return {{voxel::edge_index(static_cast<std::int64_t>(std::floor(middle)), axis.n_in), 1.0}};
+  }
   Row row;
   // The edge voxels cover what lies outside, so the first and the last overlap are open to that side.
   const auto first = voxel::edge_index(static_cast<std::int64_t>(std::floor(low)), axis.n_in);
@@ -53,7 +57,7 @@ Row box_row(const voxel::AxisMap& axis, std::int64_t out) {
   for (std::int64_t i = first; i <= last; ++i) {
     const double from = i == 0 ? low : std::max(low, static_cast<double>(i));
     const double to = i == axis.n_in - 1 ? high : std::min(high, static_cast<double>(i + 1));
-    if (to > from) row[i] = (to - from) / size;
+    if (to > from) row[i] = (to - from) / width;
   }
   return row;
 }

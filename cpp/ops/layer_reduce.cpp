@@ -1,5 +1,8 @@
 #include "layer_fast/layer_reduce.hpp"
 
+#include <cmath>
+#include <sstream>
+
 #include "layer_fast/error.hpp"
 #include "ops/layer_reduce_impl.hpp"
 
@@ -20,6 +23,15 @@ void check_common(const ArrayView& maps, const ArrayView& other, const LayerRedu
                                  &out.sum_pos, &out.weight, &out.min, &out.max}) {
     expects(field->has_shape({maps_n, rows}), kOp, "outputs of shape (K, num_layers + 1)", field->shape_text());
   }
+}
+
+void check_range(const HistogramRange& range) {
+  std::ostringstream got;  // std::to_string would show 1e-310 as 0
+  got << range.low << ", " << range.high << ", " << range.bins;
+  expects(range.low < range.high && range.high - range.low < 1e300 && range.bins > 0 && range.bins <= (1 << 24), kOp,
+          "histogram as (low, high, bins) with low < high and bins from 1 to 2^24", got.str());
+  expects(std::isfinite(range.bins / (range.high - range.low)), kOp,
+          "histogram (low, high, bins) with a finite number of bins per unit", got.str());
 }
 
 void check_extras(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
@@ -44,9 +56,7 @@ void check_extras(const ArrayView& maps, const ArrayView& labels, const LayerRed
   }
   if (options.histogram) {
     const HistogramRange& range = *options.histogram;
-    expects(range.low < range.high && range.high - range.low < 1e300 && range.bins > 0 && range.bins <= (1 << 24), kOp,
-            "histogram as (low, high, bins) with low < high and bins from 1 to 2^24",
-            std::to_string(range.low) + ", " + std::to_string(range.high) + ", " + std::to_string(range.bins));
+    check_range(range);
     expects(out.histogram.has_shape({maps_n, rows, range.bins + 2}), kOp, "histogram of (K, rows, bins + 2)",
             out.histogram.shape_text());
   }

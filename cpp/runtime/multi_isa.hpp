@@ -7,6 +7,7 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define LF_MULTI_ISA __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define LF_HAS_X86_64_V3_CLONES  // runtime/isa.cpp reports which variant runs
 #else
 #define LF_MULTI_ISA  // sanitizers run before the loader could choose
 #endif

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,15 @@ from .io import load_table
 from .ledger import Ledger, locked
 from .models import Models
 from .pipeline import Pipeline
-from .resume import Inputs, belongs, file_stats, standing_record, with_hashes
-from .steps.record import RunFacts
+from .resume import Inputs, file_stats, standing_record, with_hashes
+from .steps.picture import relabel_picture
+from .steps.record import RunFacts, set_exposure
 from .tables import strata_columns, write_tables
 from .timing import StageTimes
-from .types import ScanRecord, ScanRef
+from .types import ScanRecord, ScanRef, Status
 
 Progress = Callable[[int, int, ScanRecord], None]
+_PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.npz")
 _FEW_BAD = 10  # fewer bad scans than this never stop a run
 
 
@@ -38,6 +42,7 @@ class CohortRun:
     reused: int
     complete: bool
     times: StageTimes
+    gave_up: str = ""  # why the run ended early by itself
 
     @property
     def exit_code(self) -> int:
@@ -64,33 +69,37 @@ def run_cohort(
     refs = load_table(table) if not isinstance(table, list) else table
     if not refs:
         raise TableError(f"{table}: expected at least one scan, found none")
+    twice = [scan_id for scan_id, n in Counter(ref.scan_id for ref in refs).items() if n > 1]
+    if twice:
+        raise TableError(f"expected every scan_id once, found more of {', '.join(sorted(twice)[:5])}")
     pipeline = Pipeline(models, config)
     with locked(out):
         ledger = Ledger(out / "ledger")
-        for folder in (out, out / "pictures", *(out / "ledger").glob("??")):
-            sweep(folder)
+        _sweep(out)
         _write_run(out, pipeline, refs, None)
         pictures = _pictures(refs, out, pipeline.config.pictures)
         known = _split(refs, ledger, pipeline.facts, pictures)
-        _run(refs, known, pipeline, ledger, pictures, progress or _silent, stop or threading.Event())
+        current, gave_up = _run(refs, known, pipeline, ledger, pictures, progress or _silent, stop or threading.Event())
         counts: Counter[str] = Counter()
-        write_tables(out, _records(refs, ledger, pipeline, counts), strata_columns(refs))
+        write_tables(out, _records(refs, ledger, pipeline, current, counts), strata_columns(refs))
+        _refresh_pictures(refs, pictures, current)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
         times = pipeline.times()
         spent = {"seconds": times.seconds, "lanes": pipeline.lanes, "reused": len(known)}
         write_atomic(out / "timings.json", _json(spent))
-    return CohortRun(out, dict(counts), len(known), complete, times)
+    return CohortRun(out, dict(counts), len(known), complete, times, gave_up)
 
 
 def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[str, Path]) -> dict[str, ScanRecord]:
-    """Records that stand, by scan_id. A scan whose picture is wanted and missing must run."""
+    """Records that stand, by scan_id and without their rows. A scan whose picture is wanted and missing must run."""
     known = {}
     for ref in refs:
         record = standing_record(ref, ledger, facts)
         picture = pictures.get(ref.scan_id)
         lacks_picture = picture is not None and not picture.is_file()
         if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
+            record.layers, record.coalitions = [], []  # thousands of scans: the tables read them again one by one
             known[ref.scan_id] = record
     return known
 
@@ -110,32 +119,57 @@ def _run(
     pictures: dict[str, Path],
     progress: Progress,
     stop: threading.Event,
-) -> None:
-    """Run what is not known and commit each record as it comes."""
+) -> tuple[dict[str, Status], str]:
+    """Run what is not known and commit each record as it comes. Gives the status of every scan that has a record of
+    this run, and why the run gave up, if it did."""
     for done, record in enumerate(known.values(), start=1):
         progress(done, len(refs), record)
+    current: dict[str, Status] = {scan_id: record.status for scan_id, record in known.items()}
     seen: dict[str, Inputs] = {}
-    bad = 0
+    allowed = pipeline.config.max_bad_share * len(refs)
     todo = _noting((ref for ref in refs if ref.scan_id not in known), seen)
-    for done, record in enumerate(pipeline.stream(todo, pictures=pictures, stop=stop), start=len(known) + 1):
-        ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
-        progress(done, len(refs), record)
-        bad += record.status in ("quarantined", "failed")
-        if bad >= _FEW_BAD and bad > pipeline.config.max_bad_share * len(refs):
-            stop.set()
+    bad = 0
+    with closing(pipeline.stream(todo, pictures=pictures, stop=stop)) as records:
+        for done, record in enumerate(records, start=len(known) + 1):
+            ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
+            current[record.scan_id] = record.status
+            progress(done, len(refs), record)
+            bad += record.status in ("quarantined", "failed")
+            if bad >= _FEW_BAD and bad > allowed:
+                return current, f"{bad} bad scans are more than max_bad_share allows ({allowed:g} of {len(refs)})"
+    return current, ""
 
 
 def _records(
-    refs: list[ScanRef], ledger: Ledger, pipeline: Pipeline, counts: Counter[str]
+    refs: list[ScanRef], ledger: Ledger, pipeline: Pipeline, current: dict[str, Status], counts: Counter[str]
 ) -> Iterator[tuple[ScanRef, ScanRecord]]:
-    """Every scan with its record, in table order, counted by status; a scan that did not run is "pending"."""
+    """Every scan with its record, in table order, counted by status; without a record of this run it is "pending"."""
     for ref in refs:
-        record, inputs = ledger.read(ref.scan_id) or (None, {})
-        if record is None or not belongs(record, inputs, pipeline.facts):
-            record = ScanRecord(ref.scan_id, "", "pending")
-        record.scan["exposure"] = pipeline.models.exposure(ref.subject)
+        found = ledger.read(ref.scan_id) if ref.scan_id in current else None
+        record = found[0] if found is not None else ScanRecord(ref.scan_id, "", "pending")
+        set_exposure(record.scan, record.layers, pipeline.models, ref.subject)
         counts[record.status] += 1
         yield ref, record
+
+
+def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: dict[str, Status]) -> None:
+    """A picture says what the table says, and a scan without numbers has none."""
+    for ref in refs:
+        path = pictures.get(ref.scan_id)
+        if path is None or not path.is_file():
+            continue
+        if current.get(ref.scan_id) in ("ok", "ok_degraded"):
+            relabel_picture(path, ref.label or "")
+        else:
+            path.unlink()
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
+    sweep(out, "(?:run|timings)[.]json|config[.]yaml|(?:scans|layers|coalitions)[.]parquet|claims[.]json|report[.]html")
+    sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
+    for folder in (out / "ledger").glob("??"):
+        sweep(folder, "[0-9a-f]{32}[.]json")
 
 
 def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
@@ -148,7 +182,8 @@ def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
     names = {ref.scan_id: hashlib.sha256(ref.scan_id.encode()).hexdigest()[:32] for ref in ordered[:count]}
     wanted = {scan_id: out / "pictures" / f"{name}.npz" for scan_id, name in names.items()}
     for old in set((out / "pictures").glob("*.npz")) - set(wanted.values()):
-        old.unlink()  # of an earlier cohort in this folder
+        if _PICTURE_NAME.fullmatch(old.name):
+            old.unlink()  # of an earlier cohort in this folder
     return wanted
 
 
@@ -157,7 +192,8 @@ def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[
     complete = counts is not None and "pending" not in counts
     packages = [
         {"name": p.manifest.name, "role": p.manifest.role, "setup": p.manifest.setup, "member": p.manifest.member,
-         "sha256": p.sha256, "logit_sd_train": p.manifest.logit_sd_train, "training_data": p.manifest.training_data}
+         "sha256": p.sha256, "logit_sd_train": p.manifest.logit_sd_train, "training_data": p.manifest.training_data,
+         "target": None if p.manifest.target is None else p.manifest.target.model_dump()}
         for p in pipeline.models.packages
     ]  # fmt: skip
     facts = {

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import ConfigError
-from .types import SETUPS
+from .types import MODALITIES, SETUPS
 
 RESULT_VERSION = 1  # raise it with every change that moves a number; records of other versions are redone
 
@@ -21,8 +21,10 @@ VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
 METHODS = MAP_METHODS + VALUE_METHODS
 FILLS: tuple[str, ...] = ("cohort_profile",)
 
+RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
+
 # Not part of a record's key: they choose where and how fast, or what is shown, never a number.
-_EXECUTION = ("lanes", "pictures", "max_bad_share", "device", "engine", "engine_threads")
+_EXECUTION = ("lanes", "pictures", "max_bad_share", "engine", "engine_threads")
 
 
 class RunConfig(BaseModel):
@@ -37,11 +39,10 @@ class RunConfig(BaseModel):
     geometry: Literal["refuse", "resample"] = "refuse"  # what to do when the grids of one scan differ
     tolerance_mm: float = Field(0.05, gt=0, le=1)  # largest distance between corresponding voxels of one grid
     fov_tolerance: float = Field(0.15, gt=0)  # relative difference to the model's field of view that is flagged
-    resolution_mm: dict[str, float] = {"bmode": 0.3, "swe": 1.5}  # thinner layers are `unresolved`
+    resolution_mm: dict[str, float] = RESOLUTION_MM  # thinner layers are `unresolved`; what is left out stays
     scan_batch: int = Field(4, ge=1, le=256)  # scans in one engine batch; short batches are padded
     coalition_batch: int = Field(32, ge=1, le=128)  # composed inputs in one engine batch
 
-    device: Literal["auto", "cpu"] = "auto"
     engine: Literal["auto", "onnxruntime"] = "auto"
     engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
     lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
@@ -57,6 +58,14 @@ class RunConfig(BaseModel):
     @classmethod
     def _known_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known("method", value, METHODS)
+
+    @field_validator("resolution_mm")
+    @classmethod
+    def _every_modality(cls, value: dict[str, float]) -> dict[str, float]:
+        _known("modality", tuple(value), MODALITIES)
+        if not all(mm >= 0 for mm in value.values()):
+            raise ValueError("expected millimetres of 0 or more")
+        return {**RESOLUTION_MM, **value}
 
     def result_part(self) -> dict[str, Any]:
         """The options that can move a number: part of every record's key."""
@@ -95,7 +104,10 @@ def read_config(path: str | Path) -> RunConfig:
     """Read options from a YAML file (safe loader: data only)."""
     import yaml
 
-    values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected YAML in UTF-8, found: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of options, found {type(values).__name__}")
     return make_config(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
@@ -23,7 +24,10 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that a killed run left in `folder`. Only for a folder that is locked."""
+def sweep(folder: Path, names: str) -> None:
+    """Remove the temporary files that a killed run left in `folder`: those of `write_atomic` for a file whose name
+    matches the regular expression `names`. Only for a folder that is locked."""
+    ours = re.compile(rf"\.(?:{names})\.\d+\.tmp")
     for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+        if ours.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)

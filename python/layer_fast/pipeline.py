@@ -6,25 +6,26 @@ import itertools
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, make_config, thread_budget
 from .engines import choose_engine, engine_facts
+from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
 from .steps.lane import Lane
 from .steps.picture import save_pictures
 from .steps.prepare import ModelInput, prepare
-from .steps.read import read
+from .steps.read import align, read
 from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
 from .steps.segment import given_masks, no_segmenter, segment
 from .timing import StageTimes
-from .types import LayerMask, Scan, ScanRecord, ScanRef
+from .types import Failure, LayerMask, Scan, ScanRecord, ScanRef
 
 
 class Pipeline:
@@ -40,8 +41,15 @@ class Pipeline:
         self._engine = choose_engine(self.config.engine)
         self.facts = RunFacts.of(self.models, self.config, engine_facts(self._engine, self.config.engine_threads))
         self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
+        if not self._classifiers():
+            held = ", ".join(self.models.classifiers) or "none"
+            raise ConfigError(f"setups {self.config.setups}: the models hold classifiers for {held}")
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._made: list[Lane] = []
+        first = self._borrow_lane()
+        segmenter = None if self.config.mask == "given" else self.models.segmenter
+        first.open_all(segmenter, self._classifiers(), self.config.methods)
+        self._idle.put(first)
 
     def process(self, scan: Scan | ScanRef) -> ScanRecord:
         """Run one scan. A scan that fails gives a record with status "quarantined" or "failed", never an exception."""
@@ -53,7 +61,7 @@ class Pipeline:
         *,
         pictures: dict[str, Path] | None = None,
         stop: threading.Event | None = None,
-    ) -> Iterator[ScanRecord]:
+    ) -> Generator[ScanRecord, None, None]:
         """Run scans and yield their records in input order. Memory holds at most (lanes + 1) batches of scans.
 
         pictures: scan_id -> file to which the scan's middle slice is written for the report.
@@ -61,6 +69,10 @@ class Pipeline:
         """
         source = iter(scans)
         waiting: deque[Future[list[ScanRecord]]] = deque()
+
+        def run(batch: list[Scan | ScanRef]) -> list[ScanRecord]:
+            return [] if stop is not None and stop.is_set() else self._batch(batch, pictures or {})
+
         with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as pool:
             try:
                 while True:
@@ -68,7 +80,7 @@ class Pipeline:
                         batch = list(itertools.islice(source, self.config.scan_batch))
                         if not batch:
                             break
-                        waiting.append(pool.submit(self._batch, batch, pictures or {}))
+                        waiting.append(pool.submit(run, batch))
                     if not waiting:
                         return
                     yield from waiting.popleft().result()
@@ -90,6 +102,7 @@ class Pipeline:
             self._mask(works, lane)
             for package in self._classifiers():
                 self._explain(package, works, lane)
+            self._refuse_unexplained(works)
             self._reduce(works, lane)
             self._save_pictures(works, lane, pictures)
             with lane.times.stage("record"):
@@ -116,14 +129,18 @@ class Pipeline:
         def verb(refs: list[ScanRef]) -> list[Scan]:
             return read(refs, lane, self.config)
 
+        def check(scans: list[Scan]) -> list[Scan]:
+            return align(scans, lane, self.config)
+
         def put(work: Work, scan: Scan) -> None:
             work.scan = scan
+            work.flag(*scan.flags)
 
         for work in works:  # one by one: a file that cannot be read must not cost its neighbours a second read
             if work.scan is None:
                 advance("read", [work], lane, take=lambda w: w.ref, verb=verb, put=put)
-            if work.scan is not None:
-                work.flag(*work.scan.flags)
+            else:
+                advance("read", [work], lane, take=Work.need_scan, verb=check, put=put)
         return works
 
     def _prepare(self, package: ModelPackage, works: list[Work], lane: Lane) -> None:
@@ -143,7 +160,8 @@ class Pipeline:
             work.mask = mask
 
         def is_given(work: Work) -> bool:
-            return self.config.mask == "given" or (self.config.mask == "auto" and bool(work.ref.masks))
+            has_mask = work.scan is not None and bool(work.scan.masks)
+            return self.config.mask == "given" or (self.config.mask == "auto" and has_mask)
 
         given = [work for work in works if is_given(work)]
         rest = [work for work in works if not is_given(work)]
@@ -172,6 +190,14 @@ class Pipeline:
         able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
         self._prepare(package, able, lane)
         advance("explain", able, lane, take=lambda w: (w.model_input, w.need_mask()), verb=verb, put=put)
+
+    def _refuse_unexplained(self, works: list[Work]) -> None:
+        """A scan that no classifier could take has no numbers, so it is not ok."""
+        for work in works:
+            if work.failure is None and not work.explanations:
+                has = ", ".join(work.need_scan().volumes)
+                message = f"the scan has {has}; no classifier of setups {', '.join(self.config.setups)} takes that"
+                work.failure = Failure("explain", "no_setup", message, input_at_fault=True)
 
     def _reduce(self, works: list[Work], lane: Lane) -> None:
         def verb(items: list[tuple[LayerMask, list[Explanation]]]) -> list[Reduced]:

@@ -53,12 +53,7 @@ def standing_record(ref: ScanRef, ledger: Ledger, facts: RunFacts) -> ScanRecord
         return None
     hashes = {name: _hash_unless_unchanged(path, inputs[name]) for name, path in files.items()}
     known = {name: value for name, value in hashes.items() if value is not None}
-    return record if known == hashes and facts.key(known) == record.key else None
-
-
-def belongs(record: ScanRecord, inputs: Inputs, facts: RunFacts) -> bool:
-    """Whether a record is of this run. Of a scan that could not be read nothing was hashed."""
-    return record.key == facts.key({name: known[2] for name, known in inputs.items()})
+    return record if known == hashes and facts.key(ref, known) == record.key else None
 
 
 def _hash_unless_unchanged(path: Path, known: list[Any]) -> str | None:

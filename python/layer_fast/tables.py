@@ -24,6 +24,7 @@ LAYER_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),
     "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "method": ("string", ""),
     "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""),
+    "margin": ("float64", "logit"),
     "region": ("string", ""), "region_kind": ("string", ""), "label_value": ("int8", ""),
     "present": ("bool", ""), "n_voxels": ("int64", "voxel"), "volume_mm3": ("float64", "mm^3"),
     "thickness_mm": ("float64", "mm"),
@@ -87,16 +88,12 @@ def write_tables(out: Path, pairs: Iterable[tuple[ScanRef, ScanRecord]], strata:
     ):
         for batch in _batches(pairs):
             scans.write([scan_row(ref, record, strata) for ref, record in batch])
-            layers.write([{**row, **_about(ref, record)} for ref, record in batch for row in record.layers])
+            layers.write([{**row, **_identity(ref)} for ref, record in batch for row in record.layers])
             coalitions.write([{**row, **_identity(ref)} for ref, record in batch for row in record.coalitions])
 
 
 def _identity(ref: ScanRef) -> dict[str, Any]:
     return {"scan_id": ref.scan_id, "subject": ref.subject, "label": ref.label}
-
-
-def _about(ref: ScanRef, record: ScanRecord) -> dict[str, Any]:
-    return {**_identity(ref), "exposure": record.scan.get("exposure")}
 
 
 def _batches(pairs: Iterable[tuple[ScanRef, ScanRecord]]) -> Iterator[list[tuple[ScanRef, ScanRecord]]]:
@@ -114,7 +111,7 @@ class _Table:
     """A Parquet file that appears under its name only when it is whole."""
 
     def __init__(self, path: Path, columns: dict[str, tuple[str, str]]) -> None:
-        self._path, self._part = path, path.with_name(f".{path.name}.tmp")
+        self._path, self._part = path, path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._columns = columns
 
     def __enter__(self) -> _Table:

@@ -242,6 +242,8 @@ def test_arrays_of_every_kind_are_read(change: str) -> None:
         ({"top_fraction": 0.0}, "top_fraction in"),
         ({"histogram": (1.0, 1.0, 5)}, "low < high"),
         ({"histogram": (0.0, 1.0, 0)}, "1 bin or more"),
+        ({"histogram": (0.0, 1e-310, 10)}, "a finite number of bins per unit, got 0, 1e-310, 10"),
+        ({"histogram": (0.0, math.nan, 10)}, "low < high"),
         ({"num_layers": 256}, "num_layers from 0 to 255"),
         ({"grid_map": np.full((4, 4), np.nan)}, "grid_map as a finite 4 x 4"),
         ({"threads": 0}, "threads of 1 or more"),

@@ -47,6 +47,19 @@ def test_a_fascia_of_one_voxel_survives_shrinking() -> None:
     np.testing.assert_array_equal(fractions[1, :, 5], 0.25)
 
 
+@pytest.mark.parametrize("scale", [1e-17, -1e-17, 5e-324, 2e-16, 1e-15])
+@pytest.mark.parametrize("offset", [0.0, 2.0, 3.25, 3.5, -7.0, 40.0])
+def test_boxes_too_small_to_have_a_width_take_their_voxel(scale: float, offset: float) -> None:
+    labels = labels_of()
+    grid_map = np.diag([scale, 1, 1, 1])
+    grid_map[0, 3] = offset
+    result = resample_labels(labels, labels.shape, mode="fraction", num_labels=7, grid_map=grid_map)
+    np.testing.assert_allclose(result.sum(0), 1, rtol=0, atol=FRACTION_ABSOLUTE)
+    if scale != 1e-15 and offset != 3.5:  # there a box may hold the edge of two voxels
+        voxel = labels[min(max(round(offset), 0), 8)]
+        np.testing.assert_array_equal(result.argmax(0), np.broadcast_to(voxel, labels.shape))
+
+
 def test_threads_do_not_change_a_byte() -> None:
     labels = labels_of((20, 90, 70))
     results = {resample_labels(labels, (30, 200, 50), mode="fraction", threads=n).tobytes() for n in (1, 2, 3, 8)}

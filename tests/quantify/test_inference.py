@@ -28,7 +28,7 @@ def test_contrast_and_its_error_equal_welch_of_scipy() -> None:
 
 def test_permutation_p_is_exact_where_all_orders_can_be_listed() -> None:
     rng = np.random.default_rng(4)
-    a, b = rng.normal(0.8, 1, (5, 1)), rng.normal(0, 1, (4, 1))
+    a, b = rng.normal(0.8, 1, (5, 1)), rng.normal(0, 1, (5, 1))
 
     def welch(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
         return stats.ttest_ind(x, y, equal_var=False, axis=axis).statistic
@@ -128,3 +128,29 @@ def test_draws_are_fixed_for_ever() -> None:
     assert d.with_replacement(1, 6).tolist() == [[2, 2, 3, 4, 2, 5]]
     assert Draws(0, "a").with_replacement(1, 6).tolist() != Draws(0, "b").with_replacement(1, 6).tolist()
     assert sorted(d.permutations(1, 9)[0].tolist()) == list(range(9))
+
+
+@pytest.mark.parametrize(("case_there", "control_there", "enough"), [(2, 20, False), (4, 20, False), (5, 20, True)])
+def test_subjects_without_a_value_are_not_counted(case_there: int, control_there: int, enough: bool) -> None:
+    """The second column is in few cases: the first one's numbers stay, the second has neither interval nor p."""
+    rng = np.random.default_rng(2)
+    case, control = rng.normal(3, 1, (20, 2)), rng.normal(0, 1, (20, 2))
+    case[case_there:, 1], control[control_there:, 1] = np.nan, np.nan
+    interval, p = difference_interval(case, control, Draws(0), replicates=199), permutation_p(
+        case, control, Draws(1), replicates=199
+    )
+    assert np.isfinite([interval.low[0], interval.high[0], p[0]]).all()
+    assert np.isfinite(p[1]) == enough
+    if not enough:
+        assert np.isnan([interval.low[1], interval.high[1]]).all()
+    constant = np.where(np.isnan(case), np.nan, 1.0), np.where(np.isnan(control), np.nan, 1.0)
+    got = difference_interval(*constant, Draws(0), replicates=199)
+    assert (got.low[0], got.low[1] == 0.0) == (0.0, enough)
+
+
+def test_the_mean_of_a_column_needs_twenty_values() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    x[19:, 1] = np.nan
+    got = mean_interval(x, Draws(0), replicates=199)
+    assert np.isfinite(got.low[0])
+    assert np.isnan([got.low[1], got.high[1]]).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -150,8 +151,9 @@ def test_classes_come_from_the_target(tables: Any) -> None:
     layers, scans, _, _ = tables
     turned = [{**row, "target": "margin:control-case"} for row in layers]
     assert summary(turned, scans, **QUICK)["settings"]["positive"] == "control"
-    with pytest.raises(ValueError, match="expected positive and negative"):
-        summary([{**row, "target": "logit:a-b-c"} for row in layers], scans, **QUICK)
+    for target in ("logit:case-control", "margin:low-back-pain-control", "margin:case", "margin:case-"):
+        with pytest.raises(ValueError, match=re.escape(target)):
+            summary([{**row, "target": target} for row in layers], scans, **QUICK)
 
 
 @pytest.mark.parametrize("labels", [(None, None), ("case", "case"), ("case", "control")])
@@ -166,3 +168,55 @@ def test_cohorts_without_a_contrast_are_summarised_without_one(labels: tuple[str
     assert got["n_case"] + got["n_control"] == sum(label is not None for label in labels)
     assert got["regions"][6]["means"]["layer_shapley"]["estimate"] is not None  # means need no label
     json.loads(claims_json(result))
+
+
+def test_classes_with_hyphens_are_given_by_targets(tables: Any) -> None:
+    layers, scans, _, _ = tables
+    names = {"case": "low-back-pain", "control": "no-pain"}
+    turned = [{**row, "target": "margin:low-back-pain-no-pain"} for row in layers]
+    relabelled = [{**row, "label": names[row["label"]]} for row in scans]
+    targets = {"margin:low-back-pain-no-pain": ("low-back-pain", "no-pain")}
+    got, plain = summary(turned, relabelled, targets=targets, **QUICK), summary(layers, scans, **QUICK)
+    assert (got["settings"]["positive"], got["settings"]["negative"]) == ("low-back-pain", "no-pain")
+    a, b = (cell(r)["regions"][4]["contrast"]["estimate"] for r in (got, plain))
+    assert a == pytest.approx(b)
+    assert cell(got)["auc"] == cell(plain)["auc"]
+    with pytest.raises(ValueError, match="cannot be told apart by '-'"):
+        summary(turned, relabelled, **QUICK)
+    with pytest.raises(ValueError, match="expected the classes of 'margin:low-back-pain-no-pain'"):
+        summary(turned, relabelled, targets={"margin:a-b": ("a", "b")}, **QUICK)
+    with pytest.raises(ValueError, match="two different classes"):
+        summary(turned, relabelled, targets={turned[0]["target"]: ("x", "x")}, **QUICK)
+    with pytest.raises(ValueError, match="positive and negative or neither"):
+        summary(layers, scans, positive="case", **QUICK)
+
+
+def test_cells_of_different_targets_have_their_own_classes(tables: Any) -> None:
+    layers, scans, _, _ = tables
+    other = [{**row, "model": "turned", "target": "margin:control-case"} for row in layers]
+    got = summary(layers + other, scans, **QUICK)
+    assert (got["settings"]["positive"], got["settings"]["negative"]) == (None, None)
+    one, two = (next(c for c in got["cells"] if c["model"] == m and c["method"] == "layer_shapley")
+                for m in ("toy", "turned"))
+    assert (one["positive"], two["positive"]) == ("case", "control")
+    assert one == cell(summary(layers, scans, **QUICK))
+    for a, b in zip(one["regions"], two["regions"], strict=True):
+        assert a["contrast"]["estimate"] == pytest.approx(-b["contrast"]["estimate"])
+
+
+def test_every_member_of_an_ensemble_has_its_own_logit_sd(tables: Any) -> None:
+    layers, scans, _, _ = tables
+    both = layers + [{**row, "member": "1"} for row in layers]
+    got = summary(both, scans, logit_sd={"toy/0": 2.0, "toy/1": 4.0}, **QUICK)["cells"]
+    assert [c["logit_sd"] for c in got if c["method"] == "layer_shapley"] == [2.0, 4.0]
+    assert cell(summary(layers, scans, logit_sd={"toy": 2.0}, **QUICK))["logit_sd"] == 2.0
+    assert cell(summary(layers, scans, logit_sd={"other": 2.0}, **QUICK))["logit_sd"] is None
+    with pytest.raises(ValueError, match="expected a logit SD of toy/0"):
+        summary(both, scans, logit_sd={"toy": 2.0}, **QUICK)
+
+
+def test_regions_say_in_how_many_subjects_they_are() -> None:
+    phi, case = draw_phi(np.random.default_rng(0), subjects=24)
+    phi[:3, :, 5] = np.nan
+    region = cell(summary(*shapley_tables(phi, case), **QUICK))["regions"][5]
+    assert (region["n_case"], region["n_control"]) == (10, 11)

@@ -68,7 +68,7 @@ def test_says_what_it_must(html: str) -> None:
     assert "Cannot be told apart: deep fascial membrane, muscle." in text
     assert text.count("not checked in this version: holds under a second fill; not explained") == 3
     assert "bmode: expected CRC 1f2e, found 0000" in text
-    assert "outside_model_domain" in text
+    assert "layers_absent:dermis" in text
     assert "This run is not complete" not in text
     assert "AUC over subjects" in text
     for tag in ("section", "table", "figure", "article", "tr", "td"):
@@ -240,3 +240,18 @@ def test_a_folder_without_pictures_or_shapley_is_still_a_report(copy: Path) -> N
     text = write_report(folder).read_text(encoding="utf-8")
     assert "this run holds none" in text
     assert "Example slices" not in text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_models_of_different_classes_are_named_with_their_own(copy: Path) -> None:
+    import pyarrow.parquet as parquet
+
+    from layer_fast.quantify import claims_json, summary
+
+    layers = parquet.read_table(copy / "layers.parquet").to_pylist()
+    turned = [{**row, "target": "margin:other-control"} if row["setup"] == "swe" else row for row in layers]
+    claims = summary(turned, parquet.read_table(copy / "scans.parquet"), replicates=99)
+    (copy / "claims.json").write_bytes(claims_json(claims))
+    text = write_report(copy).read_text(encoding="utf-8")
+    assert "12 case, 12 control subjects" in text
+    assert "0 other, 12 control subjects" in text

@@ -68,9 +68,12 @@ def write_summary(results: Path) -> dict[str, Any]:
         if not (results / name).is_file():
             raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
     facts = json.loads((results / "run.json").read_text(encoding="utf-8"))
-    spread = {p["name"]: p["logit_sd_train"] for p in facts["models"] if p["logit_sd_train"] is not None}
+    classifiers = [p for p in facts["models"] if p["target"] is not None]
+    spread = {f"{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
+    pairs = [(p["target"]["positive"], p["target"]["negative"]) for p in classifiers]
+    targets = {f"margin:{positive}-{negative}": (positive, negative) for positive, negative in pairs}
     layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
-    summary = quantify.summary(layers, scans, logit_sd=spread)
+    summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
     write_atomic(results / "claims.json", quantify.claims_json(summary))
     write_report(results)
     return summary
@@ -86,6 +89,8 @@ def summarise(results: Path, *, as_json: bool) -> int:
 
 
 def _say_times(run: CohortRun) -> None:
+    if run.gave_up:
+        print(f"layer-fast: stopped early: {run.gave_up}", file=sys.stderr)
     counts = ", ".join(f"{n} {status}" for status, n in sorted(run.counts.items()))
     print(f"scans: {counts}; {run.reused} were there already", file=sys.stderr)
     shares = {name: share for name, share in run.times.shares().items() if "." not in name}

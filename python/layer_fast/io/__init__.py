@@ -6,8 +6,8 @@ Format libraries (nibabel, pydicom, pyarrow) are imported when a file of theirs 
 from __future__ import annotations
 
 from .reading import read, read_labels
-from .scan import read_scan
+from .scan import READING_COLUMNS, read_scan
 from .table import load_table
 from .writing import write_nifti
 
-__all__ = ["load_table", "read", "read_labels", "read_scan", "write_nifti"]
+__all__ = ["READING_COLUMNS", "load_table", "read", "read_labels", "read_scan", "write_nifti"]

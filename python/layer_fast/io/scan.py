@@ -11,6 +11,8 @@ from . import geometry as geo
 from .reading import format_of, read, read_labels
 from .values import to_working
 
+READING_COLUMNS = ("pixel_spacing_mm",)  # further columns of the table that change what is read; part of a record's key
+
 
 def read_scan(ref: ScanRef, *, geometry: geo.Policy = "refuse", tolerance_mm: float = geo.TOLERANCE_MM) -> Scan:
     """Read every file of `ref` and hold it to the geometry policy.

@@ -19,7 +19,8 @@ _CPU = (1, 3)  # DLPack device types of memory that the CPU can read: CPU, pinne
 def take(array: Any, op: str, name: str, *, dtypes: Sequence[DTypeLike], axes: int | Sequence[int]) -> NDArray[Any]:
     """The array as C-contiguous native NumPy of one of `dtypes` with `axes` axes.
 
-    Viewed where it can be; foreign byte order and strides are copied once, and the log says so (debug level).
+    Viewed where it can be; foreign byte order, strides and unaligned memory are copied once, and the log says so
+    (debug level).
     Raises TypeError (no array, other dtype), ValueError (other number of axes), DeviceError (not on the CPU).
     """
     view = view_of(array, op, name)
@@ -32,10 +33,10 @@ def take(array: Any, op: str, name: str, *, dtypes: Sequence[DTypeLike], axes: i
     if view.ndim not in wanted:
         text = " or ".join(map(str, wanted))
         raise ValueError(f"[{op}] expected {name} with {text} axes, got shape {view.shape}")
-    if view.flags.c_contiguous and view.dtype.isnative:
+    if view.flags.c_contiguous and view.flags.aligned and view.dtype.isnative:
         return view
-    _log.debug("[%s] %s was copied once: strides or foreign byte order", op, name)
-    return np.ascontiguousarray(view, dtype=native)
+    _log.debug("[%s] %s was copied once: strides, unaligned memory or foreign byte order", op, name)
+    return np.array(view, dtype=native, order="C")  # new memory is aligned
 
 
 def view_of(array: Any, op: str, name: str) -> NDArray[Any]:
@@ -64,7 +65,17 @@ def output(out: Any, op: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArr
         raise ValueError(f"[{op}] expected out of {want}, got {view.shape} {view.dtype.name}")
     if not (view.flags.c_contiguous and view.flags.writeable):
         raise ValueError(f"[{op}] expected out to be C-contiguous and writable, got flags {view.flags}")
+    if not view.flags.aligned:
+        address = view.__array_interface__["data"][0]
+        raise ValueError(f"[{op}] expected out aligned to {view.dtype.alignment} bytes, got an address of {address:#x}")
     return view
+
+
+def apart(out: NDArray[Any], op: str, **inputs: NDArray[Any]) -> None:
+    """ValueError where `out` may share memory with an input: it would be written while that is read."""
+    for name, array in inputs.items():
+        if np.may_share_memory(out, array):
+            raise ValueError(f"[{op}] expected out to share no memory with {name}, got overlapping arrays")
 
 
 def give(result: NDArray[Any], like: Any, out: Any = None) -> Any:

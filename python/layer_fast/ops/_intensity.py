@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from layer_fast.ops._arrays import give, output, take, thread_count
+from layer_fast.ops._arrays import apart, give, output, take, thread_count
 from layer_fast.ops._moments import IntensityStats
 from layer_fast.ops._native import core
 
@@ -57,8 +57,8 @@ def normalize(
         raise ValueError(f"[{op}] expected dtype float32, got {np.dtype(dtype).name}")
     result = output(out, op, source.shape, np.float32)
     in_place = result.__array_interface__["data"][0] == source.__array_interface__["data"][0]
-    if np.may_share_memory(result, source) and not (in_place and source.dtype == np.float32):
-        raise ValueError(f"[{op}] expected out to be the volume itself or to share no memory with it, got an overlap")
+    if not (in_place and source.dtype == np.float32):
+        apart(result, op, volume=source)
     shift, scale = _line(source, method, within, percentiles, window, threads)
     core.normalize(source, result, shift=shift, scale=scale, clip=method != "zscore", threads=thread_count(threads, op))
     return give(result, volume, out)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layer_fast.ops._arrays import affine_map, give, output, take, thread_count, three
+from layer_fast.ops._arrays import affine_map, apart, give, output, take, thread_count, three
 from layer_fast.ops._moments import LayerMoments
 from layer_fast.ops._native import core
 
@@ -120,9 +120,7 @@ def layer_compose(
     numbers = fill_values if hasattr(fill_values, "shape") else np.asarray(fill_values)
     fill = _float32(numbers, op, "fill_values", (2, 4))
     result = output(out, op, (len(sets), *source.shape), np.float32)
-    for name, other in (("image", source), ("fill_values", fill)):
-        if np.may_share_memory(result, other):
-            raise ValueError(f"[{op}] expected out to share no memory with {name}, got overlapping arrays")
+    apart(result, op, image=source, labels=mask, coalitions=sets, fill_values=fill)
     core.layer_compose(source, mask, sets, fill, result, threads=thread_count(threads, op))
     return give(result, image, out)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from layer_fast.ops._arrays import affine_map, give, output, take, thread_count, three
+from layer_fast.ops._arrays import affine_map, apart, give, output, take, thread_count, three
 from layer_fast.ops._native import core
 
 VOLUME_DTYPES = ("uint8", "int16", "uint16", "float32")
@@ -40,6 +40,7 @@ def resample(
     window: (lo, hi), writes clip((x - lo) / (hi - lo), 0, 1). dtype: float32 (default) or the volume's own, then
     rounded half to even and saturated. A NaN reaches exactly the outputs that give its voxel a weight (for bspline
     the prefilter spreads it along its lines); next to an infinite voxel the result may be infinite or NaN.
+    out: C-contiguous, of `shape` and dtype; it may share no memory with the volume.
     Same bytes for any `threads`. Raises TypeError (dtype, no array), ValueError (anything else), DeviceError.
     """
     op = "resample"
@@ -50,6 +51,7 @@ def resample(
     if wanted not in (np.dtype(np.float32), source.dtype):
         raise ValueError(f"[{op}] expected dtype float32 or the volume's {source.dtype.name}, got {wanted.name}")
     result = output(out, op, three(shape, op), wanted)
+    apart(result, op, volume=source)
     workspace = np.empty(source.shape, np.float32) if interpolation == "bspline" else None
     core.resample(
         source,
@@ -80,6 +82,7 @@ def resample_labels(
     output voxel's box that each label fills, so that a layer of one voxel survives shrinking; the fractions of a
     voxel sum to 1. num_labels counts the background; None takes the largest label + 1. A label beyond it is a
     ValueError. grid_map as in `resample`; "fraction" needs one that mixes no axes and has no scale of 0.
+    out: C-contiguous, as the result; it may share no memory with the labels.
     """
     op = "resample_labels"
     source = take(labels, op, "labels", dtypes=["uint8"], axes=3)
@@ -90,6 +93,7 @@ def resample_labels(
         result = output(out, op, (_label_count(source, num_labels), *target), "float32")
     else:
         raise ValueError(f"[{op}] expected mode nearest or fraction, got {mode!r}")
+    apart(result, op, labels=source)
     core.resample_labels(source, result, grid_map=affine_map(grid_map, op), threads=thread_count(threads, op))
     return give(result, labels, out)
 
@@ -102,10 +106,12 @@ def argmax_resample(
     logits: float32 (classes, z, y, x), 1 to 256 classes, on the model's grid; they are interpolated row by row and
     never held at full size. Ties go to the lowest class. Logits that are NaN or infinite are a ValueError that
     counts them. grid_map as in `resample`: index of `shape` -> index of the logits' grid.
+    out: uint8, C-contiguous, of `shape`; it may share no memory with the logits.
     """
     op = "argmax_resample"
     source = take(logits, op, "logits", dtypes=["float32"], axes=4)
     result = output(out, op, three(shape, op), "uint8")
+    apart(result, op, logits=source)
     core.argmax_resample(source, result, grid_map=affine_map(grid_map, op), threads=thread_count(threads, op))
     return give(result, logits, out)
 

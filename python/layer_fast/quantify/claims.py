@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cohort import CellStatistics, Settings
+from .cohort import CellStatistics, Settings, region_values
 from .draws import Draws
-from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, difference_interval, permutation_p
+from .inference import ENOUGH, Interval, difference_interval, enough, permutation_p, valued
 from .regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
 
 CLAIM_METHOD = "layer_shapley"
@@ -53,35 +53,48 @@ class Claim:
     top: str | None
     tied: tuple[str, ...]
     gates: tuple[Gate, ...]
-    versus: tuple[dict[str, Any], ...]  # D_top - D_j with interval and p, for every other label
+    versus: tuple[dict[str, Any], ...]  # D_top - D_j with interval and p, for every other label in the scans
     text: str
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
+class _Versus(NamedTuple):
+    """The top layer against every other label that is in the scans of the two classes."""
+
+    others: list[int]
+    gap: NDArray[np.float64]  # (subjects, others): the top layer's lead
+    interval: Interval
+    p: NDArray[np.float64]
+
+
 def decide(stats: CellStatistics, settings: Settings) -> Claim:
     """Apply the rule to one cell."""
     estimate = stats.contrast.estimate[list(LAYER_ROWS)]
     top = None if np.isnan(estimate).all() else LAYER_ROWS[int(np.nanargmax(estimate))]
-    others, interval, p = _versus(stats, top, settings)
-    versus = tuple(_versus_row(j, interval, p, i) for i, j in enumerate(others))
+    against = _versus(stats, top, settings)
+    others, p = against.others, against.p
+    versus = tuple(_versus_row(j, against.interval, p, i) for i, j in enumerate(others))
     if stats.cell.key["method"] != CLAIM_METHOD:
         return _descriptive(stats, top, versus)
-    gates = (*_cohort_gates(stats), *_layer_gates(stats, top, others, p, settings))
+    gates = (*_cohort_gates(stats), *_layer_gates(stats, top, against, settings))
     failed = [gate for gate in gates if gate.passed is False]
-    contrast_holds = next(gate for gate in gates if gate.name == "contrast").passed
+    held = {gate.name: gate.passed for gate in gates}
+    contrast_holds = held["contrast"]
     tied = [top, *(j for i, j in enumerate(others) if not p[i] < settings.alpha / 2)] if top and contrast_holds else []
     names = tuple(REGION_ORDER[j].name for j in sorted(tied)) if len(tied) > 1 else ()
     unchecked = tuple(Gate(n, None, what, None, NOT_CHECKED) for n, what in _UNCHECKED.items())
     name = None if top is None else REGION_ORDER[top].name
     if failed or top is None:
-        told = [gate.reason for gate in failed if contrast_holds or gate.name != "beats_every_other"]
+        follows = {"beats_every_other"} if not contrast_holds else set()  # said by another gate already
+        follows |= {"layer_present"} if not held["subjects"] else set()
+        told = [gate.reason for gate in failed if gate.name not in follows]
         tie = f" Cannot be told apart: {', '.join(map(_words, names))}." if names else ""
         text = f"No single driver: {'; '.join(told)}.{tie}"
         return Claim(NONE, None, name, names, gates + unchecked, versus, text)
-    held = f"Every gate checked in this version holds; {len(unchecked)} are not checked."
-    text = f"Candidate driver: {_words(name)}. {held}"
+    text = (f"Candidate driver: {_words(name)}. "
+            f"Every gate checked in this version holds; {len(unchecked)} are not checked.")  # fmt: skip
     return Claim(CANDIDATE, name, name, (), gates + unchecked, versus, text)
 
 
@@ -91,9 +104,11 @@ def _cohort_gates(stats: CellStatistics) -> list[Gate]:
     case, n = int(who.is_case.sum()), int(who.in_class.sum())
     shown = ", ".join(f"{exposure[k]} {k}" for k in ("unseen", "seen", "unknown"))
     unseen = n > 0 and exposure["unseen"] == n
-    enough = n >= MIN_SUBJECTS and min(case, n - case) >= MIN_PER_CLASS
+    many = bool(enough(case, n - case))
     limit = stats.auc.lower_limit
-    above = bool(limit > 0.5)
+    without = n - stats.auc.n_case - stats.auc.n_control
+    above = bool(limit > 0.5 and not without)
+    why = " (no margin)" if without == n else f" ({without} subjects have no margin)" if without else ""
     return [
         Gate("exposure", shown, "all subjects unseen by the model", unseen,
              "no subject was in the model's training set" if unseen
@@ -101,35 +116,66 @@ def _cohort_gates(stats: CellStatistics) -> list[Gate]:
         Gate("domain", f"{who.degraded} outside", "none of them outside the model's domain", who.degraded == 0,
              "every scan is of the kind the model was made for" if who.degraded == 0
              else f"{who.degraded} scans are not of the kind the model was made for"),
-        Gate("subjects", float(n), f">= {MIN_SUBJECTS}, each class >= {MIN_PER_CLASS}", enough,
-             f"{n} subjects ({case} case, {n - case} control)" if enough
+        Gate("subjects", float(n), ENOUGH, many,
+             f"{n} subjects ({case} case, {n - case} control)" if many
              else f"too few subjects: {n} ({case} case, {n - case} control)"),
         Gate("auc", _number(limit), "one-sided 95 % lower limit > 0.5", above,
              "the model separates the classes" if above
-             else "the model is not shown to separate the classes" + (" (no margin)" if np.isnan(limit) else "")),
+             else f"the model is not shown to separate the classes{why}"),
     ]
 
 
-def _layer_gates(
-    stats: CellStatistics, top: int | None, others: list[int], p: NDArray[np.float64], settings: Settings
-) -> list[Gate]:
+def _layer_gates(stats: CellStatistics, top: int | None, against: _Versus, settings: Settings) -> list[Gate]:
     if top is None:
         return [Gate("contrast", None, "D > 0", False, "no layer has a contrast")]
-    name, alpha = _words(REGION_ORDER[top].name), settings.alpha
-    adjusted, worst = float(stats.p_holm[top]), float(np.max(np.where(np.isnan(p), 1.0, p)))
-    rival = _words(REGION_ORDER[others[int(np.argmax(np.where(np.isnan(p), 1.0, p)))]].name)
-    thin = float(stats.unresolved[top])
-    holds, beats, resolved = adjusted < alpha, worst < alpha / 2, bool(thin <= 0.5)
+    name, alpha, thin = _name(top), settings.alpha, float(stats.unresolved[top])
+    adjusted, resolved = float(stats.p_holm[top]), bool(thin <= 0.5)
     return [
-        Gate("contrast", adjusted, f"p < {alpha:g} by Holm over the six layers", holds,
-             f"{name} differs between the classes" if holds else "no layer's contrast is above 0 by Holm"),
-        Gate("beats_every_other", worst, f"largest p of D_top - D_j < {alpha / 2:g}", beats,
-             f"{name} beats every other layer and the background" if beats
-             else f"{name} does not clearly beat {rival}"),
+        _presence_gate(stats, top, against),
+        Gate("contrast", adjusted, f"p < {alpha:g} by Holm over the six layers", adjusted < alpha,
+             _contrast_reason(stats, top, alpha)),
+        _rival_gate(top, against, alpha),
         Gate("resolved", thin, "unresolved in at most half of the scans", resolved,
              f"{name} is thick enough for the modality" if resolved
              else f"{name} is thinner than the modality resolves"),
     ]
+
+
+def _presence_gate(stats: CellStatistics, top: int, against: _Versus) -> Gate:
+    """Subjects without the layer add nothing to its numbers, so they do not count here."""
+    columns = np.concatenate([stats.per_subject[:, [top]], against.gap], axis=1)
+    case, control = (valued(part) for part in stats.subjects.split(columns))
+    few = np.flatnonzero(~enough(case, control))
+    i = int(few[0]) if len(few) else 0
+    what = f"{_name(top)} is" if i == 0 else f"{_name(top)} and {_name(against.others[i - 1])} are together"
+    n = f"{case[i] + control[i]} ({case[i]} case, {control[i]} control)"
+    reason = f"{what} in too few subjects: {n}" if len(few) else f"{what} in {n} subjects"
+    return Gate("layer_present", float(case[i] + control[i]), f"the layer in {ENOUGH}", not len(few), reason)
+
+
+def _contrast_reason(stats: CellStatistics, top: int, alpha: float) -> str:
+    above = [j for j in LAYER_ROWS if stats.p_holm[j] < alpha]
+    if top in above:
+        return f"{_name(top)} differs between the classes"
+    if not above:
+        return "no layer's contrast is above 0 by Holm"
+    smaller = ", ".join(map(_name, above))
+    return f"{_name(top)} has the largest contrast, but not above 0 by Holm; above 0, with a smaller one: {smaller}"
+
+
+def _rival_gate(top: int, against: _Versus, alpha: float) -> Gate:
+    name, asked = _name(top), f"largest p of D_top - D_j < {alpha / 2:g}"
+    if not against.others:
+        return Gate("beats_every_other", None, asked, False, f"nothing else is in the scans to compare {name} with")
+    p = np.where(np.isnan(against.p), 1.0, against.p)
+    worst, rival = float(p.max()), _name(against.others[int(np.argmax(p))])
+    absent = [j for j in LAYER_ROWS if j != top and j not in against.others]
+    beaten = "every other layer" + (" in the scans" if absent else "")
+    beaten += " and the background" if 0 in against.others else ""
+    left_out = f"; in no scan of the two classes: {', '.join(map(_name, absent))}" if absent else ""
+    beats = worst < alpha / 2
+    reason = f"{name} beats {beaten}{left_out}" if beats else f"{name} does not clearly beat {rival}"
+    return Gate("beats_every_other", worst, asked, beats, reason)
 
 
 def _descriptive(stats: CellStatistics, top: int | None, versus: tuple[dict[str, Any], ...]) -> Claim:
@@ -141,19 +187,34 @@ def _descriptive(stats: CellStatistics, top: int | None, versus: tuple[dict[str,
     return Claim(DESCRIPTIVE, None, name, (), (), versus, text)
 
 
-def _versus(
-    stats: CellStatistics, top: int | None, settings: Settings
-) -> tuple[list[int], Interval, NDArray[np.float64]]:
-    others = [j for j in range(NUM_LABELS) if j != top]
-    x = stats.per_subject
-    gap = np.full((len(x), len(others)), np.nan) if top is None else x[:, [top]] - x[:, others]
+def _versus(stats: CellStatistics, top: int | None, settings: Settings) -> _Versus:
+    others, gap = _gaps(stats, top)
     case, control = stats.subjects.split(gap)
     words = [stats.cell.key[k] for k in sorted(stats.cell.key)]
     n = settings.replicates
     interval = difference_interval(
         case, control, Draws(settings.seed, "versus", *words), replicates=n, confidence=settings.confidence
     )
-    return others, interval, permutation_p(case, control, Draws(settings.seed, "versus p", *words), replicates=n)
+    p = permutation_p(case, control, Draws(settings.seed, "versus p", *words), replicates=n)
+    return _Versus(others, gap, interval, p)
+
+
+def _gaps(stats: CellStatistics, top: int | None) -> tuple[list[int], NDArray[np.float64]]:
+    """The top layer's rivals and its lead over each, (subjects, rivals).
+
+    A label that no scan of the two classes holds is no rival. In a scan without the rival its Shapley value is 0, as
+    for every player that changes nothing; a map has no such rule, and its subjects without the rival are left out.
+    """
+    who = stats.subjects
+    if top is None:
+        return [], np.empty((len(who.names), 0))
+    absent = stats.cell.matrix("present") == 0
+    scans = [i for group, one in zip(who.scans, who.in_class, strict=True) if one for i in group]
+    others = [j for j in range(NUM_LABELS) if j != top and not absent[scans, j].all()]
+    rival = stats.per_subject
+    if stats.cell.key["method"] == CLAIM_METHOD:
+        rival = who.mean(np.where(absent, 0.0, region_values(stats.cell, stats.definition))) / stats.scale
+    return others, stats.per_subject[:, [top]] - rival[:, others]
 
 
 def _versus_row(j: int, interval: Interval, p: NDArray[np.float64], i: int) -> dict[str, Any]:
@@ -163,6 +224,10 @@ def _versus_row(j: int, interval: Interval, p: NDArray[np.float64], i: int) -> d
         "region": region.name, "region_kind": region.kind, "estimate": estimate, "low": low, "high": high,
         "p": _number(p[i]),
     }
+
+
+def _name(row: int) -> str:
+    return _words(REGION_ORDER[row].name)
 
 
 def _words(name: str | None) -> str:

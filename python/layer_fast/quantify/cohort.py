@@ -153,7 +153,7 @@ def analyse(
     with np.errstate(divide="ignore", invalid="ignore"):
         unresolved = (cell.matrix("unresolved")[used] * present).sum(axis=0) / present.sum(axis=0)
     there = present.mean(axis=0) if used else np.full(NUM_REGIONS, np.nan)
-    auc = _auc(cell, scans, subjects)
+    auc = _auc(cell, subjects)
     return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there)
 
 
@@ -164,10 +164,9 @@ def _within_range(interval: Interval, definition: str) -> Interval:
     return interval._replace(low=np.maximum(interval.low, 0.0), high=np.minimum(interval.high, 1.0))
 
 
-def _auc(cell: Cell, scans: Mapping[str, Mapping[str, Any]], subjects: Subjects) -> Auc:
-    margin = f"margin_{cell.key['setup']}"
-    score = [scans.get(s, {}).get(margin) for s in cell.scan_ids]
-    column = np.array([[np.nan if v is None else v] for v in score], dtype=np.float64).reshape(-1, 1)
+def _auc(cell: Cell, subjects: Subjects) -> Auc:
+    """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble."""
+    column = np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1)
     case, control = subjects.split(subjects.mean(column))
     return subject_auc(case[:, 0], control[:, 0])
 

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .draws import Draws
 
 Float = NDArray[np.float64]
 MIN_SUBJECTS = 20  # below: intervals and claims are withheld
 MIN_PER_CLASS = 5  # below: a class has too few distinct resamples to studentise by
+ENOUGH = f">= {MIN_SUBJECTS} subjects, each class >= {MIN_PER_CLASS}"
 _CHUNK = 2_000_000  # numbers held per block of replicates
 _TIE = 1e-12  # relative slack when a permuted statistic is compared with the observed one (order of summation)
 
@@ -31,6 +32,17 @@ class Interval(NamedTuple):
     se: Float
     low: Float
     high: Float
+
+
+def enough(case: ArrayLike, control: ArrayLike) -> NDArray[np.bool_]:
+    """Whether so many subjects, those with a value, suffice for an interval and a claim."""
+    n1, n0 = np.asarray(case), np.asarray(control)
+    return np.asarray((n1 + n0 >= MIN_SUBJECTS) & (np.minimum(n1, n0) >= MIN_PER_CLASS))
+
+
+def valued(x: Float) -> NDArray[np.int64]:
+    """Subjects with a value, per column: a subject without the layer does not count."""
+    return np.asarray((~np.isnan(x)).sum(axis=0))
 
 
 def moments(x: Float) -> tuple[Float, Float]:
@@ -59,7 +71,10 @@ def statistic(estimate: Float, se: Float) -> Float:
 
 
 def mean_interval(x: Float, draws: Draws, *, replicates: int, confidence: float = 0.95) -> Interval:
-    """Equal-subject mean of x (n subjects, R columns) with a studentised bootstrap interval; withheld below 20."""
+    """Equal-subject mean of x (n subjects, R columns) with a studentised bootstrap interval.
+
+    Withheld where fewer than 20 subjects have a value in the column.
+    """
     estimate, v = moments(x)
     index = draws.with_replacement(replicates, len(x)) if len(x) else np.zeros((0, 0), np.int64)
 
@@ -67,18 +82,21 @@ def mean_interval(x: Float, draws: Draws, *, replicates: int, confidence: float 
         m, var = moments(x[index[rows]])
         return m, np.sqrt(var)
 
-    usable = len(x) >= MIN_SUBJECTS
+    usable = valued(x) >= MIN_SUBJECTS
     return _studentised(estimate, np.sqrt(v), replicate, x.size, replicates, confidence, usable)
 
 
 def difference_interval(
     case: Float, control: Float, draws: Draws, *, replicates: int, confidence: float = 0.95
 ) -> Interval:
-    """Class contrast with a studentised bootstrap interval: subjects are drawn within each class."""
+    """Class contrast with a studentised bootstrap interval: subjects are drawn within each class.
+
+    Withheld where fewer than 20 subjects, or 5 of a class, have a value in the column.
+    """
     estimate, se = difference(case, control)
     n1, n0 = len(case), len(control)
-    usable = n1 + n0 >= MIN_SUBJECTS and min(n1, n0) >= MIN_PER_CLASS
-    if not usable:
+    usable = enough(valued(case), valued(control))
+    if not usable.any():
         return Interval(estimate, se, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan))
     i1, i0 = draws.with_replacement(replicates, n1), draws.with_replacement(replicates, n0)
 
@@ -91,10 +109,11 @@ def difference_interval(
 def permutation_p(case: Float, control: Float, draws: Draws, *, replicates: int) -> Float:
     """One-sided p of "case mean > control mean" per column: labels of subjects permuted, Welch's t compared.
 
-    p = (1 + #{t* >= t}) / (1 + replicates); NaN where t has no value (fewer than two subjects in a class).
+    p = (1 + #{t* >= t}) / (1 + replicates); NaN where fewer than 5 subjects of a class have a value.
     """
     t = statistic(*difference(case, control))
-    if len(case) < 2 or len(control) < 2:
+    thin = np.minimum(valued(case), valued(control)) < MIN_PER_CLASS
+    if thin.all():
         return np.full_like(t, np.nan)
     both, n1 = np.concatenate([case, control]), len(case)
     order = draws.permutations(replicates, len(both))
@@ -104,7 +123,7 @@ def permutation_p(case: Float, control: Float, draws: Draws, *, replicates: int)
         permuted = statistic(*difference(both[order[rows, :n1]], both[order[rows, n1:]]))
         # a permuted statistic without a value counts against the claim
         count += ((permuted >= floor) | np.isnan(permuted)).sum(axis=0)
-    return np.where(np.isnan(t), np.nan, (1.0 + count) / (1.0 + replicates))
+    return np.where(thin | np.isnan(t), np.nan, (1.0 + count) / (1.0 + replicates))
 
 
 def holm(p: Float) -> Float:
@@ -119,10 +138,10 @@ def holm(p: Float) -> Float:
 
 def _studentised(
     estimate: Float, se: Float, replicate: Callable[[slice], tuple[Float, Float]], size: int, replicates: int,
-    confidence: float, usable: bool,
+    confidence: float, usable: NDArray[np.bool_],
 ) -> Interval:
     nothing = np.full_like(estimate, np.nan)
-    if not usable:
+    if not usable.any():
         return Interval(estimate, se, nothing, nothing)
     t = np.empty((replicates, *estimate.shape))
     for rows in _blocks(size, replicates):
@@ -137,7 +156,7 @@ def _studentised(
         low, high = estimate - t[-tail] * se, estimate - t[tail - 1] * se
     exact = se == 0  # no spread between subjects: every resample gives the estimate
     low, high = np.where(exact, estimate, low), np.where(exact, estimate, high)
-    bad = (bad | ~np.isfinite(low) | ~np.isfinite(high)) & ~exact
+    bad = (bad | ~np.isfinite(low) | ~np.isfinite(high)) & ~exact | ~usable
     return Interval(estimate, se, np.where(bad, np.nan, low), np.where(bad, np.nan, high))
 
 

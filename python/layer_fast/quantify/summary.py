@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from .claims import CLAIM_METHOD, Claim, decide
 from .cohort import USED, CellStatistics, Settings, analyse
 from .comparisons import comparisons
 from .definitions import PRESETS
-from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval
+from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
 from .regions import REGION_ORDER
-from .tables import cells, columns
+from .tables import Cell, cells, columns
 
 CAPTION = "What this model uses, not what causes pain."
 DISCLAIMER = "Research use only. Not a medical device."
@@ -30,6 +30,7 @@ def summary(
     logit_sd: float | Mapping[str, float] | None = None,
     positive: str | None = None,
     negative: str | None = None,
+    targets: Mapping[str, tuple[str, str]] | None = None,
     seed: int = 0,
     replicates: int = 1999,
     map_definition: str = "part_of_volume_mean",
@@ -37,30 +38,36 @@ def summary(
     """Statistics, claims and comparisons of a cohort; numbers are floats, a missing number is None.
 
     layers, scans: the tables of docs/tables.md as pyarrow Tables, lists of dicts or mappings of columns.
-    positive, negative: the two labels that are compared; None reads them from the target "margin:POSITIVE-NEGATIVE".
-    logit_sd: standard deviation of the target's logits on the training subjects, per model name (manifest
-    `logit_sd_train`) or one number; None leaves contrasts in logits. map_definition: what map methods are ranked by.
-    Raises ValueError for tables without the columns or regions they must have, KeyError for an unknown definition.
+    positive, negative: the two labels that are compared in every cell; both or neither. Without them each cell has
+    those of its target: targets gives (positive, negative) per target text; where it is None they are read from
+    "margin:POSITIVE-NEGATIVE", which must hold one "-" only.
+    logit_sd: standard deviation of the target's logits on the training subjects (manifest `logit_sd_train`), one
+    number or per "NAME/MEMBER" of the model, or per "NAME" where the model has one member; None, and a model that is
+    not in it, leave contrasts in logits. map_definition: what map methods are ranked by.
+    Raises ValueError for tables without the columns or regions they must have, for classes that are not given and
+    cannot be read, and for one SD for several members; KeyError for an unknown definition.
     """
     if PRESETS[map_definition].kind != "map":
         raise ValueError(f"[summary] expected a definition of maps, got {map_definition!r}")
     found = cells(layers)
-    if positive is None or negative is None:
-        positive, negative = _classes({cell.key["target"] for cell in found})
-    settings = Settings(positive, negative, seed, replicates, map_definition=map_definition)
+    pairs = _pairs(found, positive, negative, targets)
+    spread = _spreads(found, logit_sd)
     by_scan = _by_scan(scans)
-    analysed = [analyse(cell, by_scan, settings, logit_sd=_sd(logit_sd, cell.key["model"])) for cell in found]
-    results = [(stats, decide(stats, settings)) for stats in analysed]
+    results = []
+    for cell in found:
+        settings = Settings(*pairs[cell.key["target"]], seed, replicates, map_definition=map_definition)
+        stats = analyse(cell, by_scan, settings, logit_sd=spread[cell.key["model"], cell.key["member"]])
+        results.append((stats, settings, decide(stats, settings)))
     out: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "caption": CAPTION,
         "disclaimer": DISCLAIMER,
-        "settings": _settings(settings),
+        "settings": _settings(Settings(seed=seed, replicates=replicates, map_definition=map_definition), pairs),
         "definitions": {name: d.as_dict() for name, d in PRESETS.items()},
         "scans": _scan_counts(by_scan),
-        "answers": [_answer(stats, claim) for stats, claim in results if stats.cell.key["method"] == CLAIM_METHOD],
-        "cells": [_cell(stats, claim) for stats, claim in results],
-        "comparisons": [c for stats, _ in results for c in comparisons(stats, settings)],
+        "answers": [_answer(*result) for result in results if result[0].cell.key["method"] == CLAIM_METHOD],
+        "cells": [_cell(*result) for result in results],
+        "comparisons": [c for stats, own, _ in results for c in comparisons(stats, own)],
     }
     return {name: _clean(part) for name, part in out.items()}
 
@@ -70,21 +77,55 @@ def claims_json(result: Mapping[str, Any]) -> bytes:
     return (json.dumps(result, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
 
 
-def _sd(logit_sd: float | Mapping[str, float] | None, model: str) -> float | None:
-    sd = logit_sd.get(model) if isinstance(logit_sd, Mapping) else logit_sd
-    if sd is not None and not sd > 0:
-        raise ValueError(f"[summary] expected a logit SD > 0 for {model}, got {sd}")
-    return sd
+def _spreads(
+    found: Sequence[Cell], logit_sd: float | Mapping[str, float] | None
+) -> dict[tuple[str, str], float | None]:
+    """The logit SD of every (model, member) of the cells."""
+    out: dict[tuple[str, str], float | None] = {}
+    members = {(cell.key["model"], cell.key["member"]) for cell in found}
+    for model, member in sorted(members):
+        own = f"{model}/{member}"
+        if not isinstance(logit_sd, Mapping):
+            out[model, member] = logit_sd
+        elif own in logit_sd:
+            out[model, member] = logit_sd[own]
+        elif model in logit_sd and sum(name == model for name, _ in members) > 1:
+            raise ValueError(f"[summary] expected a logit SD of {own}, for {model} has several members; got {model}")
+        else:
+            out[model, member] = logit_sd.get(model)
+        sd = out[model, member]
+        if sd is not None and not sd > 0:
+            raise ValueError(f"[summary] expected a logit SD > 0 for {own}, got {sd}")
+    return out
 
 
-def _classes(targets: set[str]) -> tuple[str, str]:
-    """("case", "control") from the target "margin:case-control", which must be the only one."""
-    if not targets:
-        return Settings().positive, Settings().negative
-    kind, _, pair = min(targets).partition(":")
+def _pairs(
+    found: Sequence[Cell], positive: str | None, negative: str | None, targets: Mapping[str, tuple[str, str]] | None
+) -> dict[str, tuple[str, str]]:
+    """(positive, negative) of every target of the cells."""
+    if (positive is None) != (negative is None):
+        raise ValueError(f"[summary] expected positive and negative or neither, got {positive!r} and {negative!r}")
+    out: dict[str, tuple[str, str]] = {}
+    for target in sorted({cell.key["target"] for cell in found}):
+        if positive is not None and negative is not None:
+            out[target] = positive, negative
+        elif targets is None:
+            out[target] = _split(target)
+        elif target in targets:
+            out[target] = targets[target][0], targets[target][1]
+        else:
+            raise ValueError(f"[summary] targets: expected the classes of {target!r}, got those of {sorted(targets)}")
+        if len(set(out[target])) != 2 or not all(out[target]):
+            raise ValueError(f"[summary] expected two different classes for {target!r}, got {out[target]}")
+    return out
+
+
+def _split(target: str) -> tuple[str, str]:
+    """("case", "control") from "margin:case-control"."""
+    kind, _, pair = target.partition(":")
     names = pair.split("-")
-    if len(targets) > 1 or kind != "margin" or len(names) != 2 or not all(names):
-        raise ValueError(f"[summary] expected positive and negative, for the targets are {sorted(targets)}")
+    if kind != "margin" or len(names) != 2:
+        raise ValueError(f"[summary] expected targets, for the classes of {target!r} cannot be told apart by '-'")
     return names[0], names[1]
 
 
@@ -101,9 +142,12 @@ def _by_scan(scans: Any) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _settings(s: Settings) -> dict[str, Any]:
+def _settings(s: Settings, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """`positive` and `negative` are None where the targets compare different classes."""
+    one = set(pairs.values()) or {(s.positive, s.negative)}
+    positive, negative = one.pop() if len(one) == 1 else (None, None)
     return {
-        "positive": s.positive, "negative": s.negative, "seed": s.seed, "replicates": s.replicates, "alpha": s.alpha,
+        "positive": positive, "negative": negative, "seed": s.seed, "replicates": s.replicates, "alpha": s.alpha,
         "confidence": s.confidence, "map_definition": s.map_definition, "unit": "subject, equal weight",
         "interval": "studentised bootstrap over subjects (contrasts: within class)",
         "test": "one-sided studentised permutation of the subjects' labels; Holm over the six layers",
@@ -123,20 +167,21 @@ def _scan_counts(by_scan: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _answer(stats: CellStatistics, claim: Claim) -> dict[str, Any]:
+def _answer(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, Any]:
     return {
-        **stats.cell.key, "verdict": claim.verdict, "driver": claim.driver, "top": claim.top, "tied": list(claim.tied),
+        **stats.cell.key, "positive": settings.positive, "negative": settings.negative,
+        "verdict": claim.verdict, "driver": claim.driver, "top": claim.top, "tied": list(claim.tied),
         "text": claim.text, "gates": claim.as_dict()["gates"], "n_subjects": len(stats.subjects.names),
     }
 
 
-def _cell(stats: CellStatistics, claim: Claim) -> dict[str, Any]:
+def _cell(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, Any]:
     who = stats.subjects
     n, case, control = len(who.names), int(who.is_case.sum()), int(who.is_control.sum())
     d = PRESETS[stats.definition]
-    few = case + control < MIN_SUBJECTS or min(case, control) < MIN_PER_CLASS
     return {
         **stats.cell.key,
+        "positive": settings.positive, "negative": settings.negative,
         "definition": d.name,
         "definition_sha256": d.sha256_short,
         "units": "SD of the model's logit" if d.kind == "value" and stats.scale != 1.0 else d.units,
@@ -144,7 +189,7 @@ def _cell(stats: CellStatistics, claim: Claim) -> dict[str, Any]:
         "n_scans": sum(len(s) for s in stats.subjects.scans),
         "n_subjects": n, "n_case": case, "n_control": control,
         "excluded": stats.subjects.excluded,
-        "withheld": _FEW if few else "",
+        "withheld": "" if enough(case, control) else _FEW,
         "auc": stats.auc._asdict(),
         "flags": dict(_flags(stats)),
         "regions": [_region(stats, i) for i in range(len(REGION_ORDER))],
@@ -159,6 +204,7 @@ def _region(stats: CellStatistics, i: int) -> dict[str, Any]:
     return {
         "region": region.name, "region_kind": region.kind, "label_value": region.label_value,
         "present": stats.present[i], "unresolved": stats.unresolved[i],
+        "n_case": int(valued(case)), "n_control": int(valued(control)),
         "mean_case": _mean(case), "mean_control": _mean(control),
         "contrast": {**_interval(stats.contrast, i), "p": stats.p[i], "p_holm": stats.p_holm[i]},
         "means": {name: _interval(interval, i) for name, interval in stats.means.items()},

@@ -14,7 +14,7 @@ from .regions import NUM_REGIONS, ROW_OF
 CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask")
 TEXTS = (*CELL_KEYS, "scan_id", "subject", "region", "region_kind", "exposure", "flags")
 NUMBERS = ("n_voxels", "present", "unresolved", "sum", "value", "mean", "mean_minmax_volume", "share_of_labelled",
-           "share_of_all", "enrichment")  # fmt: skip
+           "share_of_all", "enrichment", "margin")  # fmt: skip
 Columns = dict[str, Sequence[Any]]
 
 
@@ -78,13 +78,16 @@ class Cell:
 
     def matrix(self, name: str) -> NDArray[np.float64]:
         """Column `name` as (scans, regions), null as NaN; ValueError if the table has no such column."""
-        if name not in self.table:
-            raise ValueError(f"[layers] expected the column {name!r} of docs/tables.md for method {self.key['method']}")
-        return np.asarray(self.table[name][self.positions])
+        return np.asarray(self._column(name)[self.positions])
 
     def per_scan(self, name: str) -> list[Any]:
-        """Column `name` of each scan's first row."""
-        return list(self.table[name][self.positions[:, 0]])
+        """Column `name` of each scan's first row; ValueError if the table has no such column."""
+        return list(self._column(name)[self.positions[:, 0]])
+
+    def _column(self, name: str) -> NDArray[Any]:
+        if name not in self.table:
+            raise ValueError(f"[layers] expected the column {name!r} of docs/tables.md for method {self.key['method']}")
+        return self.table[name]
 
 
 def cells(layers: Any) -> list[Cell]:

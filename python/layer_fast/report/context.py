@@ -32,6 +32,7 @@ _GATE_TITLES = {
     "domain": "scans the model was made for",
     "subjects": "enough subjects",
     "auc": "the model separates the classes",
+    "layer_present": "the layer is in enough subjects",
     "contrast": "the layer differs between the classes",
     "beats_every_other": "it beats every other layer",
     "resolved": "thick enough to be resolved",
@@ -47,7 +48,6 @@ def build(
     """The template's context from claims.json, run.json, the rows of scans.parquet and the example slices."""
     cells = sorted(claims["cells"], key=cell_order)
     compared = [c for c in claims["comparisons"] if c["method"] in COMPARED]
-    positive, negative = claims["settings"]["positive"], claims["settings"]["negative"]
     return {
         "caption": claims["caption"],
         "disclaimer": claims["disclaimer"],
@@ -58,8 +58,7 @@ def build(
         "legend": [(region_title("layer", name), COLOURS[name]) for name in LAYERS],
         "examples": examples,
         "quality": _quality(cells),
-        "strips": _strips(scans, positive, negative),
-        "classes": (positive, negative),
+        "strips": _strips(scans, cells),
         "counts": sorted(claims["scans"]["by_status"].items()),
         "totals": claims["scans"],
         "bad_scans": [row for row in scans if row["status"] not in USED][:LISTED_SCANS],
@@ -102,7 +101,7 @@ def _gate(gate: dict[str, Any]) -> dict[str, Any]:
     states = {True: ("holds", "✓"), False: ("fails", "✗"), None: ("not checked", "–")}
     state, sign = states[gate["passed"]]
     value = gate["value"]
-    digits = 0 if gate["name"] == "subjects" else 3 if gate["name"] == "auc" else 4
+    digits = 0 if gate["name"] in ("subjects", "layer_present") else 3 if gate["name"] == "auc" else 4
     text = "" if value is None else value if isinstance(value, str) else number(value, digits)
     return {**gate, "title": _GATE_TITLES.get(gate["name"], gate["name"]), "state": state, "sign": sign, "shown": text}
 
@@ -159,14 +158,19 @@ def _quality(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One line per setup and model: the AUC is the same for every method."""
     seen: dict[tuple[str, ...], dict[str, Any]] = {}
     for cell in cells:
-        key = tuple(cell[name] for name in ("setup", "model", "member", "mask"))
+        key = tuple(cell[name] for name in ("setup", "model", "member", "target", "mask"))
         seen.setdefault(key, {**cell, "title": setup_title(cell["setup"])})
     return list(seen.values())
 
 
-def _strips(scans: list[dict[str, Any]], positive: str, negative: str) -> dict[str, str] | None:
+def _strips(scans: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[str, str] | None:
+    """None for a setup whose classifiers compare different classes: scans.parquet holds one margin per setup."""
     groups = []
     for setup in SETUPS:
+        pairs = {(cell["positive"], cell["negative"]) for cell in cells if cell["setup"] == setup}
+        if len(pairs) != 1:
+            continue
+        positive, negative = pairs.pop()
         by_class: dict[str, dict[str, list[float]]] = {positive: {}, negative: {}}
         for row in scans:
             margin = row.get(f"margin_{setup}")

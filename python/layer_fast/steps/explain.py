@@ -40,26 +40,36 @@ def explain(
 ) -> list[Explanation]:
     """Classify and explain a batch of scans with one classifier. Every engine call has a fixed batch size."""
     with lane.times.stage("explain.gradcam"):
-        logits, cams = _predict(items, lane, package)
+        logits, cams = _predict(items, lane, package, "gradcam" in methods)
     wants_values = "layer_shapley" in methods or "layer_ablation" in methods
     results = []
     for (model_input, mask), own_logits, cam in zip(items, logits, cams, strict=True):
-        maps = {"gradcam": np.maximum(cam, 0.0)} if "gradcam" in methods else {}
+        maps = {} if cam is None else {"gradcam": np.maximum(cam, 0.0)}
         values = coalition_logits(model_input, mask, lane, package) if wants_values else None
         results.append(Explanation(package, own_logits, maps, values))
     return results
 
 
 def _predict(
-    items: list[tuple[ModelInput, LayerMask]], lane: Lane, package: ModelPackage
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    items: list[tuple[ModelInput, LayerMask]], lane: Lane, package: ModelPackage, wants_cam: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | list[None]]:
     manifest = package.manifest
     images = np.stack([model_input.image for model_input, _ in items])
-    feeds = {manifest.input: images, "cotangent": np.tile(package.target_weights(), (len(items), 1))}
+    feeds = {manifest.input: images}
+    if not wants_cam:
+        (logits,) = run_padded(lane.forward(package), feeds, (manifest.output,), lane.scan_batch)
+        _check_finite(logits)
+        return logits, [None] * len(items)
+    feeds["cotangent"] = np.tile(package.target_weights(), (len(items), 1))
     logits, cams = run_padded(lane.with_cam(package), feeds, (manifest.output, "cam"), lane.scan_batch)
-    if not (np.isfinite(logits).all() and np.isfinite(cams).all()):
-        raise StepFailure("classifier_nonfinite", "the classifier gave NaN or Inf", input_at_fault=False)
+    _check_finite(logits)
+    _check_finite(cams)
     return logits, cams
+
+
+def _check_finite(values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        raise StepFailure("classifier_nonfinite", "the classifier gave NaN or Inf", input_at_fault=False)
 
 
 def _profile(package: ModelPackage) -> NDArray[np.float32]:

@@ -37,6 +37,18 @@ class Lane:
         """The same graph with a Grad-CAM head: inputs image and cotangent, outputs `logits` and `cam` (signed)."""
         return self._open(package, "gradcam")
 
+    def open_all(
+        self, segmenter: ModelPackage | None, classifiers: list[ModelPackage], methods: tuple[str, ...]
+    ) -> None:
+        """Open what a run will use, so that a graph that cannot run is refused before the first scan."""
+        if segmenter is not None:
+            self.forward(segmenter)
+        for package in classifiers:
+            if "gradcam" in methods:
+                self.with_cam(package)
+            if methods != ("gradcam",):
+                self.forward(package)
+
     def buffer(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """A float32 array that lives as long as the lane; its content is whatever the last batch left."""
         size = int(np.prod(shape))

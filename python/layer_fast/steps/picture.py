@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import ops
 from ..files import write_atomic
@@ -23,10 +25,22 @@ def save_pictures(items: list[tuple[Scan, LayerMask, list[Explanation], Path]]) 
             if "gradcam" in explanation.maps:
                 full = ops.resample(explanation.maps["gradcam"], scan.grid.array.shape)
                 arrays[f"map_{explanation.package.manifest.setup}"] = full[middle]
-        buffer = io.BytesIO()
         about = {"scan_id": scan.ref.scan_id, "label": scan.ref.label or "", "spacing_mm": scan.grid.spacing_mm}
-        arrays |= {name: np.array(value) for name, value in about.items()}
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, buffer.getvalue())
+        _write(path, arrays | {name: np.array(value) for name, value in about.items()})
     return [path for *_, path in items]
+
+
+def relabel_picture(path: Path, label: str) -> None:
+    """Write the label that the table gives now into an older picture."""
+    with np.load(path, allow_pickle=False) as held:
+        if str(held["label"]) == label:
+            return
+        arrays = {name: held[name] for name in held.files}
+    _write(path, arrays | {"label": np.array(label)})
+
+
+def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, buffer.getvalue())

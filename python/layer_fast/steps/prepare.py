@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
+from ..errors import StepFailure
 from ..models import ModelPackage
 from ..models.manifest import Channel
 from ..types import Scan, Volume
 from .lane import Lane
+
+_NARROW, _OUTSIDE = 0.1, 0.01  # shares of the window and of the voxels, see range_flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ def prepare(scans: list[Scan], lane: Lane, package: ModelPackage, fov_tolerance:
 
 def _prepare(scan: Scan, lane: Lane, package: ModelPackage, fov_tolerance: float) -> ModelInput:
     manifest = package.manifest
+    missing = [channel.modality for channel in manifest.channels if channel.modality not in scan.volumes]
+    if missing:
+        message = f"{manifest.name} needs {missing[0]}, the scan has none"
+        raise StepFailure("modality_missing", message, input_at_fault=True)
     image = np.empty((len(manifest.channels), *manifest.grid), np.float32)
     for target, channel in zip(image, manifest.channels, strict=True):
         ops.resample(
@@ -41,7 +48,10 @@ def _prepare(scan: Scan, lane: Lane, package: ModelPackage, fov_tolerance: float
             out=target,
             threads=lane.op_threads,
         )
-    return ModelInput(image, domain_flags(scan.grid, manifest.fov_mm, fov_tolerance))
+    flags = list(domain_flags(scan.grid, manifest.fov_mm, fov_tolerance))
+    for channel in manifest.channels:
+        flags += [f for f in range_flags(scan.volumes[channel.modality], channel) if f not in flags]
+    return ModelInput(image, tuple(flags))
 
 
 def _finite(volume: Volume, channel: Channel) -> NDArray[np.float32] | NDArray[np.uint8]:
@@ -59,3 +69,16 @@ def domain_flags(grid: Volume, fov_mm: Sequence[float], tolerance: float) -> tup
     fov = [n * mm for n, mm in zip(grid.array.shape, grid.spacing_mm, strict=True)]
     inside = all(abs(seen - made) <= tolerance * made for seen, made in zip(fov, fov_mm, strict=True))
     return () if inside else ("outside_model_domain",)
+
+
+def range_flags(volume: Volume, channel: Channel) -> tuple[str, ...]:
+    """Flags of a volume on another intensity scale than the channel's window: more than 1 % of the voxels outside it,
+    or all of them within a tenth of it (0..1 where 0..255 is meant, 12 bits where 8 are)."""
+    low, high = channel.window
+    stats = ops.intensity_stats(volume.array)
+    if low <= stats.min and stats.max <= high:
+        odd = stats.max - stats.min < _NARROW * (high - low)
+    else:
+        outside = np.count_nonzero((volume.array < low) | (volume.array > high))
+        odd = outside > _OUTSIDE * stats.count
+    return ("intensity_scale", "outside_model_domain") if odd else ()

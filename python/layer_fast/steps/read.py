@@ -10,33 +10,58 @@ from numpy.typing import NDArray
 from .. import ops
 from ..config import RunConfig
 from ..io import read_scan
-from ..io.geometry import grid_maps
+from ..io.geometry import check
 from ..types import Scan, ScanRef, Volume
 from .lane import Lane
 
 
 def read(refs: list[ScanRef], lane: Lane, config: RunConfig) -> list[Scan]:
     """Read each scan and bring its volumes and masks onto one grid. Raises ReadError, StepFailure."""
-    return [_read(ref, lane, config) for ref in refs]
+    scans = [read_scan(ref, geometry=config.geometry, tolerance_mm=config.tolerance_mm) for ref in refs]
+    return align(scans, lane, config)
 
 
-def _read(ref: ScanRef, lane: Lane, config: RunConfig) -> Scan:
-    scan = read_scan(ref, geometry=config.geometry, tolerance_mm=config.tolerance_mm)
-    if config.geometry == "refuse":
-        return scan  # read_scan has refused what lies elsewhere
-    maps = grid_maps(scan, tolerance_mm=config.tolerance_mm)
-    volumes = {name: _onto(scan.grid, volume, maps.get(name), lane) for name, volume in scan.volumes.items()}
-    masks = {source: _onto(scan.grid, mask, maps.get(f"mask:{source}"), lane) for source, mask in scan.masks.items()}
-    return replace(scan, volumes=volumes, masks=masks)
+def align(scans: list[Scan], lane: Lane, config: RunConfig) -> list[Scan]:
+    """Hold scans to the geometry policy: the grid of each is its B-mode's, what lies elsewhere is refused or moved.
+
+    Raises StepFailure `geometry_mismatch`.
+    """
+    return [_align(scan, lane, config) for scan in scans]
 
 
-def _onto(grid: Volume, volume: Volume, grid_map: NDArray[np.float64] | None, lane: Lane) -> Volume:
-    """The volume on another grid. A hole of the shear wave makes a hole of every voxel it has a part in."""
-    if grid_map is None:
-        return volume
+def _align(scan: Scan, lane: Lane, config: RunConfig) -> Scan:
+    flags = list(scan.flags)
+    moved: dict[str, Volume] = {}
+    everything = {**scan.volumes, **{f"mask:{source}": mask for source, mask in scan.masks.items()}}
+    for name, volume in everything.items():
+        grid_map = check(scan.grid, volume, name, policy=config.geometry, tolerance_mm=config.tolerance_mm)
+        if grid_map is not None:
+            moved[name], outside = _onto(scan.grid, volume, grid_map, lane)
+            flags += [f"partly_outside:{name}"] if outside else []
+    volumes = {name: moved.get(name, volume) for name, volume in scan.volumes.items()}
+    masks = {source: moved.get(f"mask:{source}", mask) for source, mask in scan.masks.items()}
+    return replace(scan, volumes=volumes, masks=masks, flags=tuple(flags)) if moved else scan
+
+
+def _onto(grid: Volume, volume: Volume, grid_map: NDArray[np.float64], lane: Lane) -> tuple[Volume, bool]:
+    """The volume on another grid, and whether the grid reaches beyond it. Nothing was measured out there: shear wave
+    is NaN and labels are 0. A hole of the shear wave makes a hole of every voxel it has a part in."""
     shape = grid.array.shape
     if volume.modality == "labels":
         array = ops.resample_labels(volume.array, shape, mode="nearest", grid_map=grid_map, threads=lane.op_threads)
     else:
         array = ops.resample(volume.array, shape, grid_map=grid_map, threads=lane.op_threads)
-    return replace(volume, array=array, affine=grid.affine, spacing_mm=grid.spacing_mm)
+    beyond = outside(volume.array.shape, shape, grid_map)
+    array[beyond] = 0 if volume.modality == "labels" else np.nan
+    return replace(volume, array=array, affine=grid.affine, spacing_mm=grid.spacing_mm), bool(beyond.any())
+
+
+def outside(source: tuple[int, ...], shape: tuple[int, ...], grid_map: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(z, y, x) bool: output voxels whose centre lies beyond the voxels of the source (index < -1/2 or > n - 1/2)."""
+    y, x = np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij")
+    beyond = np.zeros(shape, bool)
+    for z in range(shape[0]):  # a plane at a time: coordinates of a whole volume would take 24 bytes a voxel
+        for row, n in zip(grid_map[:3], source, strict=True):
+            at = row[0] * z + row[1] * y + row[2] * x + row[3]
+            beyond[z] |= (at < -0.5) | (at > n - 0.5)
+    return beyond

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..config import RESULT_VERSION, RunConfig
+from ..errors import ModelError
+from ..io import READING_COLUMNS
 from ..models import ModelPackage, Models
 from ..types import SETUPS, Scan, ScanRecord, ScanRef, Status
 from .explain import Explanation
@@ -37,12 +39,16 @@ class RunFacts:
         }
         axes = {package.manifest.depth_axis for package in models.packages}
         if len(axes) != 1:
-            raise ValueError(f"[models] expected one depth axis for all packages, got {sorted(axes)}")
+            raise ModelError(f"expected one depth axis for all packages, found {sorted(axes)}")
         return cls(models, config.methods, config.fill, axes.pop(), config.resolution_mm, fixed)
 
-    def key(self, input_sha256: dict[str, str]) -> str:
-        """sha256 over the content of the inputs and everything fixed. Not in it: subject, label, definitions."""
-        text = json.dumps({"inputs": input_sha256, **self.fixed}, sort_keys=True)
+    def key(self, ref: ScanRef, input_sha256: dict[str, str]) -> str:
+        """sha256 over the content of the inputs, what the table says of how to read them, and everything fixed.
+
+        Not in it: subject, label, definitions.
+        """
+        reading = {"swe_unit": ref.swe_unit, **{name: ref.strata.get(name) for name in READING_COLUMNS}}
+        text = json.dumps({"inputs": input_sha256, "reading": reading, **self.fixed}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @staticmethod
@@ -55,18 +61,30 @@ def record(work: Work, facts: RunFacts) -> ScanRecord:
     """The record of one scan, failed or not. Status `ok_degraded`: numbers are there but the model was not made
     for such a scan (the flags say why)."""
     hashes = work.scan.input_sha256 if work.scan is not None else {}
-    key = facts.key(hashes)
+    key = facts.key(work.ref, hashes)
     scan = _scan_row(work, facts, hashes)
     if work.failure is not None:
+        set_exposure(scan, [], facts.models, work.ref.subject)
         f = work.failure
         return ScanRecord(work.ref.scan_id, key, f.status, f.code, f.step, f.message, tuple(work.flags), scan)
     status: Status = "ok_degraded" if "outside_model_domain" in work.flags else "ok"
-    layers = [{**_identity(work.ref), **row, "exposure": scan["exposure"]} for row in work.layers]
+    layers = [{**_identity(work.ref), **row} for row in work.layers]
+    set_exposure(scan, layers, facts.models, work.ref.subject)
     source = work.mask.source if work.mask is not None else ""
     coalitions = [row for e in work.explanations for row in _coalition_rows(work.ref, e, source, facts)]
     return ScanRecord(
         work.ref.scan_id, key, status, flags=tuple(work.flags), scan=scan, layers=layers, coalitions=coalitions
     )
+
+
+def set_exposure(scan: dict[str, Any], layers: list[dict[str, Any]], models: Models, subject: str) -> None:
+    """Write into each row whether its own model saw the subject in training, into the scan's row the worst of them."""
+    shown = {(s, p.manifest.member): p.exposure(subject) for s, members in models.classifiers.items() for p in members}
+    for row in layers:
+        row["exposure"] = shown[row["setup"], row["member"]]
+    found = {row["exposure"] for row in layers}
+    worst = next((word for word in ("seen", "unknown", "unseen") if word in found), None)
+    scan["exposure"] = worst or models.exposure(subject)
 
 
 def _identity(ref: ScanRef) -> dict[str, Any]:
@@ -78,7 +96,7 @@ def _scan_row(work: Work, facts: RunFacts, hashes: dict[str, str]) -> dict[str, 
     for e in work.explanations if work.failure is None else []:
         margins[e.package.manifest.setup].append(float(e.logits.astype(np.float64) @ e.package.target_weights()))
     row: dict[str, Any] = {
-        "exposure": facts.models.exposure(work.ref.subject),
+        "exposure": None,
         "mask": work.mask.source if work.mask is not None else None,
         **{f"margin_{setup}": float(np.mean(m)) if m else None for setup, m in margins.items()},
         **{f"sha256_{name}": hashes.get(name) for name in ("bmode", "swe")},

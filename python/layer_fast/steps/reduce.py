@@ -37,6 +37,7 @@ class Geometry:
     count: NDArray[np.int64]
     thickness_mm: NDArray[np.float64]
     voxel_mm3: float | None
+    ordered: bool  # the layers that are there lie in their anatomical order along depth
 
 
 def reduce(items: list[tuple[LayerMask, list[Explanation]]], lane: Lane, facts: RunFacts) -> list[Reduced]:
@@ -50,27 +51,40 @@ def _reduce(mask: LayerMask, explanations: list[Explanation], lane: Lane, facts:
     for explanation in explanations:
         rows += _map_rows(explanation, mask, shape, lane, facts)
         rows += _value_rows(explanation, mask, shape, facts)
-    return Reduced(rows, mask_flags(shape))
+    return Reduced(rows, mask_flags(shape, mask.source))
 
 
 def measure(mask: LayerMask, depth_axis: str) -> Geometry:
     """Voxel counts and mean thickness of the layers along the depth axis."""
-    count = np.bincount(mask.labels.ravel(), minlength=len(REGIONS))
-    if len(count) > len(REGIONS):
-        raise ValueError(f"[reduce] expected labels 0..{NUM_LAYERS}, got {len(count) - 1}")
+    if mask.labels.size and (highest := int(mask.labels.max())) > NUM_LAYERS:
+        raise ValueError(f"[reduce] expected labels 0..{NUM_LAYERS}, got {highest}")
     axis = AXES[depth_axis]
+    planes = np.moveaxis(mask.labels, axis, 0)
+    by_depth = np.array([np.bincount(plane.ravel(), minlength=len(REGIONS)) for plane in planes])
+    count = by_depth.sum(axis=0)
     held = np.bitwise_or.reduce(_BITS[mask.labels], axis=axis)
     columns = np.array([np.count_nonzero(held & _BITS[k]) for k in range(len(REGIONS))])
     with np.errstate(invalid="ignore"):
         thickness = count / np.where(columns > 0, columns, np.nan) * mask.spacing_mm[axis]
+        depth = np.arange(len(planes)) @ by_depth / np.where(count > 0, count, np.nan)
     volume = float(np.prod(mask.spacing_mm))
-    return Geometry(count.astype(np.int64), thickness, volume if np.isfinite(volume) else None)
+    ordered = bool((np.diff(depth[1:][count[1:] > 0]) > 0).all())
+    return Geometry(count.astype(np.int64), thickness, volume if np.isfinite(volume) else None, ordered)
 
 
-def mask_flags(shape: Geometry) -> tuple[str, ...]:
-    """"layers_absent:a+b" names the layers that the mask does not hold."""
+def mask_flags(shape: Geometry, source: str) -> tuple[str, ...]:
+    """What the mask says of the scan: "layers_absent:a+b", "layers_out_of_order".
+
+    A segmenter was trained on scans that hold all six layers, skin first: where it finds fewer, or finds them in
+    another order, the scan is not what it was made for (another axis, upside down, another intensity scale).
+    """
     absent = [name for name, n in zip(REGIONS[1:], shape.count[1:], strict=True) if n == 0]
-    return (f"layers_absent:{'+'.join(absent)}",) if absent else ()
+    flags = [f"layers_absent:{'+'.join(absent)}"] if absent else []
+    if not shape.ordered:
+        flags.append("layers_out_of_order")
+    if not shape.ordered or (absent and source.startswith("model:")):
+        flags.append("outside_model_domain")
+    return tuple(flags)
 
 
 def _map_rows(
@@ -86,6 +100,11 @@ def _map_rows(
         )  # fmt: skip
         rows += [_keyed(row, explanation, method, "", mask, shape, facts) for row in found]
     return rows
+
+
+def margin(explanation: Explanation) -> float:
+    """The target margin of the scan itself, in logits."""
+    return float(explanation.logits.astype(np.float64) @ explanation.package.target_weights().astype(np.float64))
 
 
 def same_field_of_view(labels: tuple[int, ...], grid: tuple[int, ...]) -> NDArray[np.float64] | None:
@@ -141,5 +160,6 @@ def _keyed(
         "fill": fill,
         "target": facts.target(explanation.package),
         "mask": mask.source,
+        "margin": margin(explanation),
         **row,
     }
