@@ -97,7 +97,8 @@ def resample(
 
 def _aligned(values: Floats, shape: tuple[int, ...], matrix: Floats, interpolation: str, antialias: bool) -> Floats:
     for axis, n_out in enumerate(shape):
-        coordinates = matrix[axis, axis] * np.arange(n_out) + matrix[axis, 3]
+        # Rounded, so that a coordinate half way between two voxels is a tie here too and not 2.4999999999999996.
+        coordinates = np.round(matrix[axis, axis] * np.arange(n_out) + matrix[axis, 3], 9)
         scale = abs(matrix[axis, axis])
         weights = axis_matrix(interpolation, coordinates, values.shape[axis], scale, antialias=antialias)
         values = np.moveaxis(np.tensordot(weights, values, axes=(1, axis)), 0, axis)
