@@ -77,8 +77,8 @@ def range_flags(volume: Volume, channel: Channel) -> tuple[str, ...]:
     low, high = channel.window
     stats = ops.intensity_stats(volume.array)
     if low <= stats.min and stats.max <= high:
-        odd = stats.max - stats.min < _NARROW * (high - low)
+        odd = bool(stats.max - stats.min < _NARROW * (high - low))
     else:
         outside = np.count_nonzero((volume.array < low) | (volume.array > high))
-        odd = outside > _OUTSIDE * stats.count
+        odd = bool(outside > _OUTSIDE * stats.count)
     return ("intensity_scale", "outside_model_domain") if odd else ()
