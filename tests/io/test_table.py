@@ -140,6 +140,7 @@ def test_labels_by_side_may_differ_within_a_subject(tmp_path: Path) -> None:
         ("subject,bmode\np1,a\n", "no column 'scan_id'"),
         ("scan_id,subject,bmode,bmode\ns1,p1,a,b\n", "named 2 times"),
         ("scan_id,subject,bmode,\ns1,p1,a,b\n", "has no name"),
+        ("scan_id,subject,bmode,swe_validity\ns1,p1,a,v.nii\n", "swe_validity is not read"),
         ("scan_id,subject,bmode,mask:A B\ns1,p1,a,b\n", "the rater must match"),
         (HEAD + "s1,p1,a\n" + HEAD + "s2,p2,a,,,,,\n", "row 2: 3 cells, the header has 6"),
         (HEAD + 's1,p1,"a\n', "not a readable table"),

@@ -12,6 +12,7 @@ from .values import SWE_UNITS
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 LABEL_TYPES = ("binary", "ordinal", "multiclass")
 LABEL_UNITS = ("scan", "side", "subject")
+NOT_READ = ("swe_validity", "swe_to_bmode")  # carrying them along unread would give wrong numbers without a word
 
 Row = dict[str, str]
 
@@ -52,6 +53,9 @@ def of_row(row: Row) -> list[str]:
     for column, value in row.items():
         if (column in ("bmode", "swe") or is_mask(column)) and ("\0" in value or "://" in value):
             problems.append(f"{column} {value!r} is not a file path")
+    for column in NOT_READ:
+        if row.get(column):
+            problems.append(f"{column} is not read by this version: holes are NaN in the file, grids lie in affines")
     return problems + _label(row)
 
 
