@@ -11,7 +11,10 @@ from layer_fast.quantify import REGION_ORDER, map_region_rows
 Rows = list[dict[str, Any]]
 COUNTS = np.array([900, 120, 260, 40, 700, 60, 1600])
 THICK_MM = np.array([np.nan, 1.5, 5.0, 0.6, 9.0, 0.8, 20.0])
-KEY = {"model": "toy", "member": "0", "fill": "cohort_profile", "target": "margin:case-control", "mask": "manual"}
+KEY = {
+    "model": "toy", "member": "0", "fill": "cohort_profile", "target": "margin:case-control", "mask": "manual",
+    "channel": "",
+}  # fmt: skip
 
 
 def shapley_tables(

@@ -14,17 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import ConfigError
 from .types import MODALITIES, SETUPS
 
-RESULT_VERSION = 1  # raise it with every change that moves a number; records of other versions are redone
+RESULT_VERSION = 2  # raise it with every change that moves a number; records of other versions are redone
 
-MAP_METHODS: tuple[str, ...] = ("gradcam",)
+CAM_METHODS: tuple[str, ...] = ("gradcam", "hirescam")
+GRADIENT_METHODS: tuple[str, ...] = ("gradient", "input_x_gradient", "integrated_gradients", "smoothgrad")
 VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
-METHODS = MAP_METHODS + VALUE_METHODS
+METHODS = CAM_METHODS + GRADIENT_METHODS + VALUE_METHODS
+DEFAULT_METHODS = ("gradcam", *VALUE_METHODS)
 FILLS: tuple[str, ...] = ("cohort_profile",)
 
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 
 # Not part of a record's key: they choose where and how fast, or what is shown, never a number.
-_EXECUTION = ("lanes", "pictures", "max_bad_share", "engine", "engine_threads")
+# (Engine, threads and precision are in the key as facts: what "auto" chose, not the word.)
+_EXECUTION = ("lanes", "pictures", "max_bad_share", "engine", "engine_threads", "precision")
 
 
 class RunConfig(BaseModel):
@@ -33,8 +36,14 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     setups: tuple[str, ...] = SETUPS  # those without a model or a volume are skipped
-    methods: tuple[str, ...] = METHODS  # how layer values are made
+    methods: tuple[str, ...] = DEFAULT_METHODS  # how layer values are made
+    target: Literal["margin", "logit", "probability"] = "margin"  # what is explained, of the manifest's positive class
     fill: Literal["cohort_profile"] = "cohort_profile"  # what replaces a removed layer
+    ig_steps: int = Field(32, ge=1, le=1024)  # Gauss-Legendre nodes of integrated_gradients
+    ig_baseline: Literal["zero", "cohort_profile"] = "zero"  # where its path starts; zero: lower end of each window
+    smoothgrad_samples: int = Field(16, ge=1, le=1024)  # noisy copies that smoothgrad averages over
+    smoothgrad_sigma: float = Field(0.1, gt=0, le=1)  # SD of their normal noise, in parts of each channel's window
+    gradient_memory_mb: int = Field(1024, ge=16)  # of activations in one gradient call: sets its batch size
     mask: Literal["auto", "given", "model"] = "auto"  # auto: the given mask where there is one, else the segmenter's
     geometry: Literal["refuse", "resample"] = "refuse"  # what to do when the grids of one scan differ
     tolerance_mm: float = Field(0.05, gt=0, le=1)  # largest distance between corresponding voxels of one grid
@@ -43,7 +52,8 @@ class RunConfig(BaseModel):
     scan_batch: int = Field(4, ge=1, le=256)  # scans in one engine batch; short batches are padded
     coalition_batch: int = Field(32, ge=1, le=128)  # composed inputs in one engine batch
 
-    engine: Literal["auto", "onnxruntime"] = "auto"
+    engine: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the engine's arithmetic, bfloat16 by OpenVINO only
     engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
     lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
     pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report

@@ -48,7 +48,7 @@ class Pipeline:
         self._made: list[Lane] = []
         first = self._borrow_lane()
         segmenter = None if self.config.mask == "given" else self.models.segmenter
-        first.open_all(segmenter, self._classifiers(), self.config.methods)
+        first.open_all(segmenter, self._classifiers())
         self._idle.put(first)
 
     def process(self, scan: Scan | ScanRef) -> ScanRecord:
@@ -116,7 +116,7 @@ class Pipeline:
         except queue.Empty:
             c = self.config
             share = max(1, thread_budget() // self.lanes)
-            lane = Lane(self._engine, c.engine_threads, share, c.scan_batch, c.coalition_batch)
+            lane = Lane(self._engine, c, share)
             self._made.append(lane)
             return lane
 
@@ -181,7 +181,7 @@ class Pipeline:
         """Add this classifier's explanation to every scan that has its channels."""
 
         def verb(pairs: list[tuple[ModelInput, LayerMask]]) -> list[Explanation]:
-            return explain(pairs, lane, package, self.config.methods)
+            return explain(pairs, lane, package)
 
         def put(work: Work, explanation: Explanation) -> None:
             work.explanations.append(explanation)

@@ -16,15 +16,15 @@ from .types import ScanRecord, ScanRef
 if TYPE_CHECKING:
     import pyarrow
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BATCH = 64  # scans per row group: bounds the memory of writing
 
 # name: (Arrow type, unit or "")
 LAYER_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),
     "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "method": ("string", ""),
-    "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""),
-    "margin": ("float64", "logit"),
+    "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""), "channel": ("string", ""),
+    "margin": ("float64", "logit"), "residual": ("float64", "target"),
     "region": ("string", ""), "region_kind": ("string", ""), "label_value": ("int8", ""),
     "present": ("bool", ""), "n_voxels": ("int64", "voxel"), "volume_mm3": ("float64", "mm^3"),
     "thickness_mm": ("float64", "mm"),
@@ -33,7 +33,7 @@ LAYER_COLUMNS: dict[str, tuple[str, str]] = {
     "mean": ("float64", "map"), "std": ("float64", "map"),
     "mean_minmax_volume": ("float64", "1"), "share_of_labelled": ("float64", "1"),
     "share_of_all": ("float64", "1"), "enrichment": ("float64", "1"),
-    "value": ("float64", "logit"), "unresolved": ("bool", ""), "exposure": ("string", ""), "flags": ("string", ""),
+    "value": ("float64", "target"), "unresolved": ("bool", ""), "exposure": ("string", ""), "flags": ("string", ""),
 }  # fmt: skip
 COALITION_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),

@@ -220,3 +220,42 @@ def test_regions_say_in_how_many_subjects_they_are() -> None:
     phi[:3, :, 5] = np.nan
     region = cell(summary(*shapley_tables(phi, case), **QUICK))["regions"][5]
     assert (region["n_case"], region["n_control"]) == (10, 11)
+
+
+def test_definitions_without_a_column_follow_from_the_sums(tables: Any) -> None:
+    layers, scans, _, _ = tables
+    rows = [row for row in layers if row["method"] == "gradcam"]
+    for row in rows:
+        row["sum_abs"] = 2.0 * row["sum"] + 1.0 if row["present"] else 0.0
+    found = cell(summary(rows, scans, **QUICK), "gradcam")
+    by_subject: dict[str, list[list[float]]] = {}
+    for scan in {row["scan_id"] for row in rows}:
+        own = [row for row in rows if row["scan_id"] == scan]
+        whole = [row for row in own if row["region_kind"] != "group"]
+        n, total = sum(r["n_voxels"] for r in whole), sum(r["sum_abs"] for r in whole)
+        values = [[r["sum"] / n, r["sum_abs"] / r["n_voxels"], r["sum_abs"] / total] for r in own]
+        by_subject.setdefault(own[0]["subject"], []).append(values)
+    expected = np.mean([np.mean(scans_of, axis=0) for scans_of in by_subject.values()], axis=0)
+    for region, values in zip(found["regions"], expected, strict=True):
+        names = ("part_of_volume_mean", "mean_abs", "share_of_all_abs")
+        got = [region["means"][name]["estimate"] for name in names]
+        assert got == pytest.approx(values, abs=tolerances.STATISTICS), region["region"]
+
+
+def test_the_rest_is_every_other_label(tables: Any) -> None:
+    layers, scans, _, _ = tables
+    renamed = [{**row, "target": "margin:case-rest"} for row in layers]
+    controls = sorted({row["subject"] for row in scans if row["label"] == "control"})
+    split = [{**row, "label": "other" if row["subject"] in controls[::2] else row["label"]} for row in scans]
+    got, plain = cell(summary(renamed, split, **QUICK)), cell(summary(layers, scans, **QUICK))
+    assert (got["n_case"], got["n_control"], got["negative"]) == (plain["n_case"], plain["n_control"], None)
+    assert {row["label"] for row in split} == {"case", "control", "other"}
+
+
+def test_only_margins_are_in_logit_sd_and_support_a_claim(tables: Any) -> None:
+    layers, scans, _, _ = tables
+    renamed = [{**row, "target": "probability:case"} for row in layers]
+    targets = {"probability:case": ("case", "control")}
+    got = cell(summary(renamed, scans, logit_sd={"toy": 2.5}, targets=targets, **QUICK))
+    assert got["units"] == "units of the target" and got["logit_sd"] is None
+    assert got["claim"]["verdict"] == "descriptive ranking only" and "probability:case" in got["claim"]["text"]

@@ -58,6 +58,7 @@ def run(
     config: Path | None = None,
     setups: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
     methods: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    target: Literal["margin", "logit", "probability"] | None = None,
     mask: Literal["auto", "given", "model"] | None = None,
     geometry: Literal["refuse", "resample"] | None = None,
     json: Json = False,
@@ -79,7 +80,10 @@ def run(
     setups
         bmode, swe, both.
     methods
-        gradcam, layer_ablation, layer_shapley.
+        gradcam, hirescam, gradient, input_x_gradient, integrated_gradients, smoothgrad, layer_ablation, layer_shapley.
+    target
+        What is explained of the model's positive class: margin (against the negative class or all others), logit or
+        probability.
     mask
         auto takes the given mask where there is one, else the segmenter's.
     geometry
@@ -87,7 +91,7 @@ def run(
     """
     from .run import run_table
 
-    given = {"setups": setups, "methods": methods, "mask": mask, "geometry": geometry}
+    given = {"setups": setups, "methods": methods, "target": target, "mask": mask, "geometry": geometry}
     return run_table(cohort, models, out, config, {k: v for k, v in given.items() if v is not None}, as_json=json)
 
 
@@ -138,14 +142,70 @@ def phantom(
     return write_phantom(out, driver, modality, kind, size, subjects, scans_per_subject, seed, as_json=json)
 
 
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+@app.command
+def export(
+    model: Path | None = None,
+    *,
+    manifest: Path,
+    out: Path,
+    network: str | None = None,
+    arguments: Path | None = None,
+    weights: Path | None = None,
+    random_weights: Flag = False,
+    cohort: Path | None = None,
+    skip_bad: Flag = False,
+    graphs: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    activation: str | None = None,
+    json: Json = False,
+) -> int:
+    """Make a model package from an ONNX file, or from a torch network (extra [torch]); docs/guides/export.md.
+
+    What is found in the graph and what was chosen is said on stderr. Nothing is written if a check fails.
+
+    Parameters
+    ----------
+    model
+        ONNX file of a classifier or segmenter; its external data must lie beside it.
+    manifest
+        YAML file with what only a person can state: name, role, windows, classes, spacing, licence, ...
+    out
+        New folder for the package.
+    network
+        Instead of an ONNX file: package.module.callable that makes a torch module. ITS CODE RUNS. Files of your own are
+        found through PYTHONPATH.
+    arguments
+        YAML file with the keyword arguments of the network.
+    weights
+        Its weights: .safetensors, or .pt/.pth with tensors only (opened with weights_only=True).
+    random_weights
+        Export the network as it is made, without a file of weights.
+    cohort
+        Table of the training scans with masks: gives the fill profile that layer_ablation and layer_shapley need.
+    skip_bad
+        Leave out training scans that cannot be used instead of stopping.
+    graphs
+        Some of gradient, gradcam, hirescam, which must then be possible; left out: all that are.
+    activation
+        The tensor for class activation maps; left out: the one in front of the global pool.
+    """
+    from .export import run_export
+
+    from_torch = {"arguments": arguments, "weights": weights, "random_weights": random_weights}
+    options = {"cohort": cohort, "graphs": graphs, "activation": activation, "skip_bad": skip_bad}
+    return run_export(model, network, from_torch, manifest, out, options, as_json=json)
+
+
 @app.command
 def info(path: str | None = None, *, json: Json = False) -> int:
-    """Print what a model package, or a folder of packages, says of itself; without a path the reference models.
+    """Print what a model package, a folder of packages or an ONNX file holds; without a path the reference models.
 
     Parameters
     ----------
     path
-        A model package or a folder of packages.
+        A model package, a folder of packages, "reference", "reference_2d" or an .onnx file.
     """
     from .info import print_models
 

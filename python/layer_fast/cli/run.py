@@ -12,7 +12,9 @@ from ..cohort import CohortRun, run_cohort
 from ..config import RunConfig, make_config, read_config
 from ..errors import LayerFastError
 from ..files import write_atomic
+from ..models.manifest import Target
 from ..report import layer_table_text, write_report
+from ..steps.record import target_name
 from ..types import ScanRecord
 from .progress import progress
 from .signals import draining
@@ -70,8 +72,8 @@ def write_summary(results: Path) -> dict[str, Any]:
     facts = json.loads((results / "run.json").read_text(encoding="utf-8"))
     classifiers = [p for p in facts["models"] if p["target"] is not None]
     spread = {f"{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
-    pairs = [(p["target"]["positive"], p["target"]["negative"]) for p in classifiers]
-    targets = {f"margin:{positive}-{negative}": (positive, negative) for positive, negative in pairs}
+    explained = [Target(**p["target"]) for p in classifiers]
+    targets = {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
     layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
     summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
     write_atomic(results / "claims.json", quantify.claims_json(summary))

@@ -35,7 +35,7 @@ def engine_facts(name: str, threads: int) -> dict[str, str | int]:
     return {"engine": name, "version": available_engines()[name], "precision": "float32", "threads": threads}
 
 
-def open_engine(name: str, model: bytes, *, threads: int, label: str) -> Engine:
+def open_engine(name: str, model: bytes, *, threads: int, label: str, precision: str = "float32") -> Engine:
     """Load a graph into the named engine."""
     if name != "onnxruntime":
         raise EngineError(f"unknown engine {name!r}; known: onnxruntime")

@@ -21,5 +21,10 @@ from .check import check_model
 from .gradcam import find_activations, gradcam, hirescam
 from .half import to_half
 from .heads import class_maps
+from .slices import over_slices
+from .target import with_target
 
-__all__ = ["check_model", "class_maps", "find_activations", "gradcam", "gradient", "hirescam", "to_half"]
+__all__ = [
+    "check_model", "class_maps", "find_activations", "gradcam", "gradient", "hirescam", "over_slices", "to_half",
+    "with_target",
+]  # fmt: skip

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 DOMAINS = ("", "ai.onnx")
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
-OPSETS = range(17, 24)
+OPSETS = range(13, 24)
+ADDED_OUTPUTS = {"gradient": "grad_{}", "gradcam": "cam", "hirescam": "cam"}
 
 
 def parse(data: bytes, where: str) -> onnx.ModelProto:
@@ -75,19 +76,59 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def check_signature(model: onnx.ModelProto, manifest: Manifest, where: str) -> None:
-    """Inputs, outputs and the activation of Grad-CAM are those of the manifest. Raises ModelError."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    grid = tuple(manifest.grid)
-    _check_value(inputs, manifest.input, (None, len(manifest.channels), *grid), f"{where}: input")
+    """Inputs, outputs and the activations of Grad-CAM are those of the manifest. Raises ModelError.
+
+    A 2D model has its slices' axes only: image (batch, C, h, w); logits (batch, classes), of a segmenter
+    (batch, layers + 1, h, w).
+    """
+    grid = tuple(n for n in manifest.grid if n is not None)
+    _check_value(_inputs(model), manifest.input, (None, len(manifest.channels), *grid), f"{where}: input")
     if manifest.role == "segmenter":
         shape: tuple[int | None, ...] = (None, len(manifest.layer_names) + 1, *grid)
     else:
         shape = (None, len(manifest.classes or ()))
     _check_value(list(model.graph.output), manifest.output, shape, f"{where}: output")
+    named = [*([manifest.cam_tensor] if manifest.cam_tensor else []), *manifest.cam_candidates]
     made = {name for node in model.graph.node for name in node.output}
-    if manifest.cam_tensor is not None and manifest.cam_tensor not in made:
-        raise ModelError(f"{where}: expected a tensor named {manifest.cam_tensor!r} for Grad-CAM, found none")
+    for name in named:
+        if name not in made:
+            raise ModelError(f"{where}: expected a tensor named {name!r} for Grad-CAM, found none")
+    ranks = _ranks(model, where) if named else {}
+    for name in named:
+        if ranks.get(name, 2 + len(grid)) != 2 + len(grid):
+            axes = ", ".join(["batch", "features", *"zyx"[-len(grid) :]])
+            raise ModelError(f"{where}: expected ({axes}) of {name!r} for Grad-CAM, found rank {ranks[name]}")
+
+
+def check_added_graph(model: onnx.ModelProto, kind: str, manifest: Manifest, where: str) -> None:
+    """A graph that the package carries for other runtimes: plain as the model, its input and `cotangent`, and the
+    output of its kind. Raises ModelError."""
+    check_graph(model, where)
+    wanted, found = {manifest.input, "cotangent"}, [value.name for value in _inputs(model)]
+    if set(found) != wanted:
+        raise ModelError(f"{where}: expected the inputs {sorted(wanted)}, found {found}")
+    output, outputs = ADDED_OUTPUTS[kind].format(manifest.input), [value.name for value in model.graph.output]
+    if output not in outputs:
+        raise ModelError(f"{where}: expected an output named {output!r}, found {outputs}")
+
+
+def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def _ranks(model: onnx.ModelProto, where: str) -> dict[str, int]:
+    """Ranks of the tensors inside, as far as shape inference finds them."""
+    import onnx
+
+    from ..graphs.check import skeleton
+
+    try:
+        known = onnx.shape_inference.infer_shapes(skeleton(model)).graph.value_info
+    except (onnx.shape_inference.InferenceError, RuntimeError) as error:
+        raise ModelError(f"{where}: expected a graph whose shapes agree, found: {error}") from error
+    found = {value.name: value.type.tensor_type for value in known}
+    return {name: len(tensor.shape.dim) for name, tensor in found.items() if tensor.HasField("shape")}
 
 
 def _check_value(values: list[onnx.ValueInfoProto], name: str, shape: tuple[int | None, ...], where: str) -> None:

@@ -11,6 +11,7 @@ from .package import MANIFEST_FILE, ModelPackage, load_package
 from .subjects import Exposure
 
 REFERENCE = "reference"
+SHIPPED = (REFERENCE, "reference_2d")  # folders beside this file
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,20 @@ class Models:
 
 
 def load_models(path: str | Path) -> Models:
-    """One package folder, a folder of package folders, or the word "reference" (the packages shipped with the library).
+    """One package folder, a folder of package folders, or a word: "reference" or "reference_2d", the packages shipped
+    with the library, of 3D and of 2D models.
 
     Raises ModelError: no package found, a package refused (load_package), two segmenters, two classifiers of the same
     setup and member, or members of one setup with different classes or targets.
     """
-    folder = Path(__file__).parent / "reference" if str(path) == REFERENCE else Path(path)
+    folder = Path(__file__).parent / str(path) if str(path) in SHIPPED else Path(path)
     if (folder / MANIFEST_FILE).is_file():
         folders = [folder]
     elif folder.is_dir():
         folders = sorted(entry for entry in folder.iterdir() if (entry / MANIFEST_FILE).is_file())
     else:
         raise ModelError(
-            f'{folder}: expected a model package, a folder of packages or "reference", found no such folder'
+            f"{folder}: expected a model package, a folder of packages or one of {SHIPPED}, found no such folder"
         )
     if not folders:
         raise ModelError(f"{folder}: expected at least one folder with {MANIFEST_FILE}, found none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..types import LAYERS, SETUP_CHANNELS
 
@@ -17,6 +17,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=4096)]
+SlicePooling = Literal["mean_logit", "max_logit", "mean_probability"]
+GraphKind = Literal["gradient", "gradcam", "hirescam"]
 
 
 class Strict(BaseModel):
@@ -45,10 +47,11 @@ class Channel(Strict):
 
 
 class Target(Strict):
-    """The explained number: the margin logit[positive] - logit[negative]."""
+    """The explained margin: logit[positive] - logit[negative]; where `negative` is null, of several classes, the log
+    odds of `positive` against all the others, logit[positive] - log(sum of exp(logit) over the others)."""
 
     positive: str
-    negative: str
+    negative: str | None = None
 
 
 class FillProfile(Strict):
@@ -65,6 +68,15 @@ class TrainingSubjects(Strict):
     hashes: Annotated[list[Sha256], Field(min_length=1)]
 
 
+class Parity(Strict):
+    """How far a graph of the package was from the network it was made from, on `inputs` drawn inputs."""
+
+    value: Finite
+    against: str  # what it was compared with, with its version
+    inputs: Annotated[int, Field(ge=1)]
+    note: str = ""
+
+
 class Figure(Strict):
     """One measured number of the model card, with the command that measures it."""
 
@@ -75,19 +87,26 @@ class Figure(Strict):
 
 
 class Manifest(Strict):
-    """manifest.json. `grid`, `spacing_mm`, `fov_mm` are in order (z, y, x); lengths in millimetres."""
+    """manifest.json. `grid`, `spacing_mm`, `fov_mm` are in order (z, y, x); lengths in millimetres.
+
+    A 2D model (spatial_dims 2) runs over the slices along `slice_axis`, where `grid`, `spacing_mm` and `fov_mm` are
+    null: the scan's own slices, none interpolated. A classifier's slice outputs become the scan's by `slice_pooling`.
+    """
 
     schema_version: Literal[1]
     name: Name
     role: Literal["segmenter", "classifier"]
     member: Name = "0"
     files: dict[str, Sha256]
-    spatial_dims: Literal[3]
+    spatial_dims: Literal[2, 3]
+    slice_axis: Literal["z", "y", "x"] | None = None
+    slice_pooling: SlicePooling | None = None
+    coverage: Literal["whole"] = "whole"
     setup: Literal["bmode", "swe", "both"]
     channels: Annotated[list[Channel], Field(min_length=1)]
-    grid: Annotated[list[Size], Field(min_length=3, max_length=3)]
-    spacing_mm: Annotated[list[Positive], Field(min_length=3, max_length=3)]
-    fov_mm: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    grid: Annotated[list[Size | None], Field(min_length=3, max_length=3)]
+    spacing_mm: Annotated[list[Positive | None], Field(min_length=3, max_length=3)]
+    fov_mm: Annotated[list[Positive | None], Field(min_length=3, max_length=3)]
     antialias: bool
     depth_axis: Literal["z", "y", "x"]
     layer_names: list[str]
@@ -96,17 +115,36 @@ class Manifest(Strict):
     input: str
     output: str
     cam_tensor: str | None = None
+    cam_candidates: list[str] = Field(default_factory=list)
     fill_profile: FillProfile | None = None
     logit_sd_train: Positive | None = None
     training_subjects: TrainingSubjects | None = None
     training_data: str
     licence: str
     intended_use: str
+    graphs: dict[GraphKind, str] = Field(default_factory=dict)
+    parity: dict[str, Parity] = Field(default_factory=dict)
     card: dict[str, Figure] = Field(default_factory=dict)
+
+    def grid_for(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """The model's grid for a scan of this shape (z, y, x): the scan's own number where the manifest has null."""
+        z, y, x = (own if n is None else n for n, own in zip(self.grid, shape, strict=True))
+        return z, y, x
+
+    @field_validator("coverage", mode="before")
+    @classmethod
+    def _no_windows(cls, value: object) -> object:
+        if value != "whole":
+            raise ValueError(
+                f"expected 'whole': overlapping windows are not run yet, a model sees its whole grid in one pass "
+                f"(resample to a smaller grid, or export the network for it); found {value!r}"
+            )
+        return value
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         self._check_files()
+        self._check_slices()
         modalities = tuple(channel.modality for channel in self.channels)
         if modalities != SETUP_CHANNELS[self.setup]:
             raise ValueError(f"channels: setup {self.setup} expects {SETUP_CHANNELS[self.setup]}, found {modalities}")
@@ -122,21 +160,38 @@ class Manifest(Strict):
         for name in self.files:
             if not _PLAIN_NAME.fullmatch(name) or name == "manifest.json":
                 raise ValueError(f"files: expected plain file names inside the package, found {name!r}")
-        wanted = {MODEL_FILE} | ({self.fill_profile.file} if self.fill_profile else set())
+        wanted = {MODEL_FILE, *self.graphs.values()} | ({self.fill_profile.file} if self.fill_profile else set())
         if set(self.files) != wanted:
             raise ValueError(f"files: expected {sorted(wanted)}, found {sorted(self.files)}")
 
+    def _check_slices(self) -> None:
+        free = [axis for axis, n in zip("zyx", self.grid, strict=True) if n is None]
+        wanted = [self.slice_axis] if self.spatial_dims == 2 else []
+        if free != wanted or (self.spatial_dims == 3 and self.slice_axis is not None):
+            raise ValueError(f"grid: expected null on the slice axis of a 2D model only, found {self.grid} with "
+                             f"spatial_dims {self.spatial_dims} and slice_axis {self.slice_axis!r}")  # fmt: skip
+        for key in ("spacing_mm", "fov_mm"):
+            values = getattr(self, key)
+            if [v is None for v in values] != [n is None for n in self.grid]:
+                raise ValueError(f"{key}: expected null where the grid has it, {self.grid}, found {values}")
+        pools = self.spatial_dims == 2 and self.role == "classifier"
+        if pools != (self.slice_pooling is not None):
+            raise ValueError(f"slice_pooling: expected for a 2D classifier only, found {self.slice_pooling!r}")
+
     def _check_classifier(self) -> None:
-        for key in ("classes", "target", "cam_tensor", "fill_profile", "logit_sd_train"):
+        for key in ("classes", "target"):
             if getattr(self, key) is None:
                 raise ValueError(f"{key}: expected for a classifier, found null")
         if self.classes is None or self.target is None:  # tested just above; this line tells the type checker
             return
-        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"classes: expected at least two different names, found {self.classes}")
-        pair = {self.target.positive, self.target.negative}
-        if len(pair) != 2 or not pair <= set(self.classes):
-            raise ValueError(f"target: expected two different names out of {self.classes}, found {sorted(pair)}")
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes) or "rest" in self.classes:
+            raise ValueError(f"classes: expected at least two different names, none of them 'rest', which stands for "
+                             f"all the others, found {self.classes}")  # fmt: skip
+        pair = [name for name in (self.target.positive, self.target.negative) if name is not None]
+        if len(set(pair)) != len(pair) or not set(pair) <= set(self.classes):
+            raise ValueError(f"target: expected different names out of {self.classes}, found {pair}")
+        if (self.fill_profile is None) != (self.logit_sd_train is None):
+            raise ValueError("fill_profile, logit_sd_train: expected both (from the training cohort) or neither")
 
     def _check_segmenter(self) -> None:
         for key in ("classes", "target", "cam_tensor", "fill_profile", "logit_sd_train"):

@@ -7,20 +7,21 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ..errors import ModelError
-from .graph_checks import check_graph, check_signature, parse
+from .graph_checks import check_added_graph, check_graph, check_signature, parse
 from .manifest import MODEL_FILE, Manifest
 from .subjects import Exposure, subject_hash
 
 if TYPE_CHECKING:
     import onnx
 
+TargetKind = Literal["margin", "logit", "probability"]
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 16 << 20
 MAX_FILE_BYTES = (1 << 31) - 1  # protobuf cannot hold more
@@ -31,7 +32,8 @@ class ModelPackage:
     """A verified package in memory; the folder is not read again.
 
     files: name -> verified bytes. fill_profile: (channels, num_layers + 1, bins) float32 in model-input units [0, 1],
-    None for a segmenter. sha256: hash of the manifest's bytes, which name the hash of every other file.
+    None for a segmenter and where a classifier ships none. sha256: hash of the manifest's bytes, which name the hash
+    of every other file.
     """
 
     manifest: Manifest
@@ -62,15 +64,76 @@ class ModelPackage:
             return "unknown"
         return "seen" if subject_hash(known.salt, subject) in self._hashes else "unseen"
 
+    @cached_property
+    def volume_model(self) -> onnx.ModelProto:
+        """The graph that takes a volume (B, C, z, y, x): `model` itself, or a 2D model over the slices of the volume,
+        pooled as the manifest says. Treat it as read-only. Raises ModelError where a 2D graph cannot be wrapped."""
+        from ..graphs import over_slices
+
+        m = self.manifest
+        if m.slice_axis is None:
+            return self.model
+        pooling = m.slice_pooling or "mean_logit"  # of no effect for a segmenter
+        return over_slices(self.model, axis=m.slice_axis, role=m.role, pooling=pooling, input=m.input, output=m.output)
+
+    @cached_property
+    def volume_bytes(self) -> bytes:
+        """`volume_model` as an ONNX file; the verified bytes themselves for a 3D model."""
+        return self.model_bytes if self.manifest.slice_axis is None else self.volume_model.SerializeToString()
+
+    def target_values(self, logits: NDArray[np.floating], kind: TargetKind = "margin") -> NDArray[np.float64]:
+        """The explained number of each row: logits (..., classes) -> (...) float64.
+
+        "margin": logit[positive] - logit[negative]; where the manifest's negative is null, the log odds of the positive
+        class against all others, logit[positive] - log(sum of exp(logit) over the others). "logit": logit[positive].
+        "probability": softmax(logits)[positive]. Raises ModelError for a segmenter or another number of classes.
+        """
+        classes, positive, negative = self._target()
+        values = np.asarray(logits, np.float64)
+        if values.ndim == 0 or values.shape[-1] != classes:
+            raise ModelError(f"{self.path}: expected logits (..., {classes}), found shape {values.shape}")
+        own = values[..., positive]
+        if kind == "logit":
+            return np.asarray(own, np.float64)
+        if kind == "probability":
+            return np.asarray(np.exp(own - _log_sum_exp(values)), np.float64)
+        if kind != "margin":
+            raise ModelError(f"kind: expected margin, logit or probability, found {kind!r}")
+        other = _log_sum_exp(np.delete(values, positive, axis=-1)) if negative is None else values[..., negative]
+        return np.asarray(own - other, np.float64)
+
     def target_weights(self) -> NDArray[np.float32]:
-        """(classes,) float32: +1 for the positive class, -1 for the negative one; dot with the logits = the margin."""
-        manifest = self.manifest
-        if manifest.classes is None or manifest.target is None:
-            raise ModelError(f"{self.path}: expected a classifier, found a {manifest.role}")
-        weights = np.zeros(len(manifest.classes), np.float32)
-        weights[manifest.classes.index(manifest.target.positive)] = 1.0
-        weights[manifest.classes.index(manifest.target.negative)] = -1.0
+        """(classes,) float32: +1 for the positive class, -1 for the negative one; dot with the logits = the margin.
+
+        Raises ModelError for a segmenter, and where the margin is no weighted sum: three classes or more, one against
+        all others.
+        """
+        classes, positive, negative = self._target()
+        if negative is None and classes == 2:
+            negative = 1 - positive
+        if negative is None:
+            raise ModelError(
+                f"{self.path}: expected a target of two classes, found the log odds of one class against "
+                f"{classes - 1} others, which is no weighted sum of logits"
+            )
+        weights = np.zeros(classes, np.float32)
+        weights[positive], weights[negative] = 1.0, -1.0
         return weights
+
+    def _target(self) -> tuple[int, int, int | None]:
+        """Number of classes, positive class, negative class or None."""
+        classes, target = self.manifest.classes, self.manifest.target
+        if classes is None or target is None:
+            raise ModelError(f"{self.path}: expected a classifier, found a {self.manifest.role}")
+        negative = None if target.negative is None else classes.index(target.negative)
+        return len(classes), classes.index(target.positive), negative
+
+
+def _log_sum_exp(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(sum(exp(values))) along the last axis, without overflow."""
+    top = values.max(axis=-1, keepdims=True)
+    shift = np.where(np.isfinite(top), top, 0.0)  # all -Inf, or Inf or NaN somewhere: as exp and log have it
+    return np.asarray(np.log(np.exp(values - shift).sum(axis=-1)) + shift[..., 0], np.float64)
 
 
 def load_package(path: str | Path) -> ModelPackage:
@@ -89,6 +152,8 @@ def load_package(path: str | Path) -> ModelPackage:
     model = parse(files[MODEL_FILE], where)
     check_graph(model, where)
     check_signature(model, manifest, where)
+    for kind, name in manifest.graphs.items():
+        check_added_graph(parse(files[name], str(folder / name)), kind, manifest, str(folder / name))
     profile = None
     if manifest.fill_profile is not None:
         name = manifest.fill_profile.file

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .cohort import CellStatistics, Settings, region_values
+from .cohort import CellStatistics, Settings, is_margin, region_values
 from .draws import Draws
 from .inference import ENOUGH, Interval, difference_interval, enough, permutation_p, valued
 from .regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
@@ -76,7 +76,7 @@ def decide(stats: CellStatistics, settings: Settings) -> Claim:
     against = _versus(stats, top, settings)
     others, p = against.others, against.p
     versus = tuple(_versus_row(j, against.interval, p, i) for i, j in enumerate(others))
-    if stats.cell.key["method"] != CLAIM_METHOD:
+    if stats.cell.key["method"] != CLAIM_METHOD or not is_margin(stats.cell):
         return _descriptive(stats, top, versus)
     gates = (*_cohort_gates(stats), *_layer_gates(stats, top, against, settings))
     failed = [gate for gate in gates if gate.passed is False]
@@ -181,6 +181,8 @@ def _rival_gate(top: int, against: _Versus, alpha: float) -> Gate:
 def _descriptive(stats: CellStatistics, top: int | None, versus: tuple[dict[str, Any], ...]) -> Claim:
     method = stats.cell.key["method"]
     why = "is not additive over layers" if method == "layer_ablation" else "reads a map"
+    if not is_margin(stats.cell):
+        why = f"of {stats.cell.key['target']} is not of a margin, for which the claim rule is written"
     name = None if top is None else REGION_ORDER[top].name
     found = f"Largest class contrast: {_words(name)} ({stats.definition})." if name else "No contrast."
     text = f"{found} Descriptive only: {method} {why}, so it supports no claim."
@@ -190,7 +192,7 @@ def _descriptive(stats: CellStatistics, top: int | None, versus: tuple[dict[str,
 def _versus(stats: CellStatistics, top: int | None, settings: Settings) -> _Versus:
     others, gap = _gaps(stats, top)
     case, control = stats.subjects.split(gap)
-    words = [stats.cell.key[k] for k in sorted(stats.cell.key)]
+    words = stats.cell.words
     n = settings.replicates
     interval = difference_interval(
         case, control, Draws(settings.seed, "versus", *words), replicates=n, confidence=settings.confidence

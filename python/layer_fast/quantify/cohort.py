@@ -58,7 +58,7 @@ class Settings:
     """What the statistics depend on beside the tables; written into the summary."""
 
     positive: str = "case"
-    negative: str = "control"
+    negative: str | None = "control"  # None: every other label
     seed: int = 0
     replicates: int = 1999
     alpha: float = 0.05
@@ -103,7 +103,7 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
     degraded = sum(scans[cell.scan_ids[i]].get("status") == "ok_degraded" for group in groups.values() for i in group)
     order = sorted(groups)
     case = np.array([labels[n] == {settings.positive} for n in order], dtype=bool)
-    control = np.array([labels[n] == {settings.negative} for n in order], dtype=bool)
+    control = np.array([_is_negative(labels[n], settings) for n in order], dtype=bool)
     for name, one in zip(order, case | control, strict=True):
         if not one:
             reason = "label_varies_within_subject" if len(labels[name]) > 1 else "label_missing_or_other"
@@ -113,15 +113,23 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
     return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded)
 
 
+def _is_negative(labels: set[Any], settings: Settings) -> bool:
+    if settings.negative is not None:
+        return labels == {settings.negative}
+    return len(labels) == 1 and not labels & {settings.positive, None, ""}
+
+
 def region_values(cell: Cell, definition: str) -> Float:
     """(scans, regions) of one definition; KeyError for a name that is no preset."""
     column = PRESETS[definition].column
     if column:
         return cell.matrix(column)
     n = cell.matrix("n_voxels")
-    total = n[:, :NUM_LABELS].sum(axis=1, keepdims=True)
+    top = cell.matrix("sum" if definition == "part_of_volume_mean" else "sum_abs")
+    below = {"part_of_volume_mean": n, "mean_abs": None, "share_of_all_abs": top}[definition]
+    total = n if below is None else below[:, :NUM_LABELS].sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(n > 0, cell.matrix("sum") / total, np.nan)
+        return np.where((n > 0) & (total > 0), top / total, np.nan)
 
 
 def analyse(
@@ -132,8 +140,9 @@ def analyse(
     method = cell.key["method"]
     is_value = method in PRESETS and PRESETS[method].kind == "value"
     name = method if is_value else settings.map_definition
-    scale = logit_sd if is_value and logit_sd is not None else 1.0
-    words = [cell.key[k] for k in sorted(cell.key)]
+    in_logit_sd = is_value and logit_sd is not None and is_margin(cell)
+    scale = logit_sd if in_logit_sd and logit_sd is not None else 1.0
+    words = cell.words
     x = subjects.mean(region_values(cell, name)) / scale
     case, control = subjects.split(x)
     how = {"replicates": settings.replicates}
@@ -155,6 +164,11 @@ def analyse(
     there = present.mean(axis=0) if used else np.full(NUM_REGIONS, np.nan)
     auc = _auc(cell, subjects)
     return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there)
+
+
+def is_margin(cell: Cell) -> bool:
+    """Whether the cell explains a margin: a bare logit or a probability is not what a logit SD is measured for."""
+    return cell.key["target"].startswith("margin:")
 
 
 def _within_range(interval: Interval, definition: str) -> Interval:

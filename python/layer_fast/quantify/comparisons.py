@@ -74,7 +74,7 @@ def _head(stats: CellStatistics, what: str, name: str, statistic: str) -> dict[s
 
 def _difference(stats: CellStatistics, gap: np.ndarray, settings: Settings, what: str) -> dict[str, Any]:
     """The difference with its interval: of the class contrasts for value methods, of the paired means for maps."""
-    words = [stats.cell.key[k] for k in sorted(stats.cell.key)]
+    words = stats.cell.words
     draws = Draws(settings.seed, "comparison", what, *words)
     if PRESETS[stats.definition].kind == "value":
         case, control = stats.subjects.split(gap)

@@ -86,15 +86,25 @@ PRESETS: dict[str, Definition] = {
             notes="The regions add up to the map's mean. Grows with the size of the layer.",
         ),
         Definition(
+            "mean_abs", "map", "sum_L(|s|) / n_L", "absolute value per voxel after upsampling", _UNION,
+            "units of the map", "0..max(|s|)", "mean of the absolute map, as gradient maps are mostly shown", "",
+            notes="Reliance without direction: evidence for and against count alike. Noise does not average out.",
+        ),
+        Definition(
+            "share_of_all_abs", "map", "sum_L(|s|) / sum_V(|s|)", "absolute value per voxel after upsampling", _UNION,
+            "1", "0..1; NaN for an all-zero map", "relevance mass accuracy (Arras et al. 2022, arXiv 2003.07258) "
+            "of the absolute map", "", notes="Grows with the size of the layer.",
+        ),
+        Definition(
             "layer_ablation", "value", "v(all) - v(all without the region's layers)", "none: signed",
-            "the group's layers are removed together", "logits of the target", "unbounded",
+            "the group's layers are removed together", "units of the target", "unbounded",
             "occlusion of whole layers (after Zeiler and Fergus 2014, arXiv 1311.2901)", "value",
             notes="Not additive over layers; redundant layers may each read 0. Depends on the fill.",
         ),
         Definition(
             "layer_shapley", "value",
             "phi_k = sum over T without k of |T|! (p - |T| - 1)! / p! * (v(T + k) - v(T)), p = 7 with background",
-            "none: signed", "sum of the members' values", "logits of the target", "unbounded",
+            "none: signed", "sum of the members' values", "units of the target", "unbounded",
             "Shapley 1953, A value for n-person games; exact over all 2^p coalitions", "value",
             notes="Sums to v(all) - v(none). Says: this layer's content, given this geometry and this fill.",
         ),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .claims import CLAIM_METHOD, Claim, decide
-from .cohort import USED, CellStatistics, Settings, analyse
+from .cohort import USED, CellStatistics, Settings, analyse, is_margin
 from .comparisons import comparisons
 from .definitions import PRESETS
 from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
@@ -30,7 +30,7 @@ def summary(
     logit_sd: float | Mapping[str, float] | None = None,
     positive: str | None = None,
     negative: str | None = None,
-    targets: Mapping[str, tuple[str, str]] | None = None,
+    targets: Mapping[str, tuple[str, str | None]] | None = None,
     seed: int = 0,
     replicates: int = 1999,
     map_definition: str = "part_of_volume_mean",
@@ -39,8 +39,8 @@ def summary(
 
     layers, scans: the tables of docs/tables.md as pyarrow Tables, lists of dicts or mappings of columns.
     positive, negative: the two labels that are compared in every cell; both or neither. Without them each cell has
-    those of its target: targets gives (positive, negative) per target text; where it is None they are read from
-    "margin:POSITIVE-NEGATIVE", which must hold one "-" only.
+    those of its target: targets gives (positive, negative) per target text, negative None for every other label; where
+    targets is None they are read from "margin:POSITIVE-NEGATIVE", which must hold one "-" only.
     logit_sd: standard deviation of the target's logits on the training subjects (manifest `logit_sd_train`), one
     number or per "NAME/MEMBER" of the model, or per "NAME" where the model has one member; None, and a model that is
     not in it, leave contrasts in logits. map_definition: what map methods are ranked by.
@@ -100,12 +100,15 @@ def _spreads(
 
 
 def _pairs(
-    found: Sequence[Cell], positive: str | None, negative: str | None, targets: Mapping[str, tuple[str, str]] | None
-) -> dict[str, tuple[str, str]]:
-    """(positive, negative) of every target of the cells."""
+    found: Sequence[Cell],
+    positive: str | None,
+    negative: str | None,
+    targets: Mapping[str, tuple[str, str | None]] | None,
+) -> dict[str, tuple[str, str | None]]:
+    """(positive, negative) of every target of the cells; negative None: every other label."""
     if (positive is None) != (negative is None):
         raise ValueError(f"[summary] expected positive and negative or neither, got {positive!r} and {negative!r}")
-    out: dict[str, tuple[str, str]] = {}
+    out: dict[str, tuple[str, str | None]] = {}
     for target in sorted({cell.key["target"] for cell in found}):
         if positive is not None and negative is not None:
             out[target] = positive, negative
@@ -115,18 +118,18 @@ def _pairs(
             out[target] = targets[target][0], targets[target][1]
         else:
             raise ValueError(f"[summary] targets: expected the classes of {target!r}, got those of {sorted(targets)}")
-        if len(set(out[target])) != 2 or not all(out[target]):
+        if len(set(out[target])) != 2 or "" in out[target]:
             raise ValueError(f"[summary] expected two different classes for {target!r}, got {out[target]}")
     return out
 
 
-def _split(target: str) -> tuple[str, str]:
-    """("case", "control") from "margin:case-control"."""
+def _split(target: str) -> tuple[str, str | None]:
+    """("case", "control") from "margin:case-control", ("case", None) from "margin:case-rest"."""
     kind, _, pair = target.partition(":")
     names = pair.split("-")
     if kind != "margin" or len(names) != 2:
         raise ValueError(f"[summary] expected targets, for the classes of {target!r} cannot be told apart by '-'")
-    return names[0], names[1]
+    return names[0], None if names[1] == "rest" else names[1]
 
 
 def _by_scan(scans: Any) -> dict[str, dict[str, Any]]:
@@ -142,7 +145,7 @@ def _by_scan(scans: Any) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _settings(s: Settings, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def _settings(s: Settings, pairs: Mapping[str, tuple[str, str | None]]) -> dict[str, Any]:
     """`positive` and `negative` are None where the targets compare different classes."""
     one = set(pairs.values()) or {(s.positive, s.negative)}
     positive, negative = one.pop() if len(one) == 1 else (None, None)
@@ -184,7 +187,7 @@ def _cell(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, 
         "positive": settings.positive, "negative": settings.negative,
         "definition": d.name,
         "definition_sha256": d.sha256_short,
-        "units": "SD of the model's logit" if d.kind == "value" and stats.scale != 1.0 else d.units,
+        "units": _units(stats),
         "logit_sd": stats.scale if d.kind == "value" and stats.scale != 1.0 else None,
         "n_scans": sum(len(s) for s in stats.subjects.scans),
         "n_subjects": n, "n_case": case, "n_control": control,
@@ -196,6 +199,13 @@ def _cell(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, 
         "claim": claim.as_dict(),
         "top_by_definition": _tops(stats),
     }
+
+
+def _units(stats: CellStatistics) -> str:
+    d = PRESETS[stats.definition]
+    if d.kind != "value" or not is_margin(stats.cell):
+        return d.units
+    return "SD of the model's logit" if stats.scale != 1.0 else "logits of the target"
 
 
 def _region(stats: CellStatistics, i: int) -> dict[str, Any]:

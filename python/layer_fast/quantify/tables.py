@@ -1,4 +1,4 @@
-"""From long tables to matrices: one cell per model x member x setup x method x fill x target x mask."""
+"""From long tables to matrices: one cell per model x member x setup x method x fill x target x mask x channel."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from .regions import NUM_REGIONS, ROW_OF
 
-CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask")
+CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask", "channel")
 TEXTS = (*CELL_KEYS, "scan_id", "subject", "region", "region_kind", "exposure", "flags")
-NUMBERS = ("n_voxels", "present", "unresolved", "sum", "value", "mean", "mean_minmax_volume", "share_of_labelled",
-           "share_of_all", "enrichment", "margin")  # fmt: skip
+NUMBERS = ("n_voxels", "present", "unresolved", "sum", "sum_abs", "value", "mean", "mean_minmax_volume",
+           "share_of_labelled", "share_of_all", "enrichment", "margin")  # fmt: skip
 Columns = dict[str, Sequence[Any]]
 
 
@@ -75,6 +75,11 @@ class Cell:
     scan_ids: tuple[str, ...]
     positions: NDArray[np.int64]  # (scans, regions) -> row of the table
     table: dict[str, NDArray[Any]]
+
+    @property
+    def words(self) -> list[str]:
+        """What seeds the draws of this cell; a channel counts only where there is one."""
+        return [self.key[k] for k in sorted(self.key) if k != "channel" or self.key[k]]
 
     def matrix(self, name: str) -> NDArray[np.float64]:
         """Column `name` as (scans, regions), null as NaN; ValueError if the table has no such column."""

@@ -11,12 +11,13 @@ from .figures import layer_bars, margin_strips
 from .slices import Example
 from .style import (
     COLOURS,
-    MAP_DEFINITION,
     METHOD_TITLES,
     ROWS,
     cell_order,
+    cell_title,
     colour,
     column_scale,
+    map_definition,
     number,
     region_title,
     setup_title,
@@ -46,19 +47,20 @@ def build(
     claims: dict[str, Any], run: dict[str, Any], scans: list[dict[str, Any]], examples: list[Example]
 ) -> dict[str, Any]:
     """The template's context from claims.json, run.json, the rows of scans.parquet and the example slices."""
-    cells = sorted(claims["cells"], key=cell_order)
+    raw = sorted(claims["cells"], key=cell_order)
+    cells = [_named(c) for c in raw]
     compared = [c for c in claims["comparisons"] if c["method"] in COMPARED]
     return {
         "caption": claims["caption"],
         "disclaimer": claims["disclaimer"],
         "banner": _banner(run, scans),
-        "answers": [_answer(a, claims) for a in sorted(claims["answers"], key=cell_order)],
+        "answers": [_answer(_named(a), claims) for a in sorted(claims["answers"], key=cell_order)],
         "comparisons": [_comparison(c) for c in sorted(compared, key=_by_question)],
         "methods": _methods(cells, claims["definitions"]),
         "legend": [(region_title("layer", name), COLOURS[name]) for name in LAYERS],
         "examples": examples,
         "quality": _quality(cells),
-        "strips": _strips(scans, cells),
+        "strips": _strips(scans, raw),
         "counts": sorted(claims["scans"]["by_status"].items()),
         "totals": claims["scans"],
         "bad_scans": [row for row in scans if row["status"] not in USED][:LISTED_SCANS],
@@ -72,6 +74,11 @@ def build(
     }
 
 
+def _named(cell: dict[str, Any]) -> dict[str, Any]:
+    """Of several classes one may be compared with all the others."""
+    return cell if cell["negative"] is not None else {**cell, "negative": "all others"}
+
+
 def _banner(run: dict[str, Any], scans: list[dict[str, Any]]) -> str:
     waiting = sum(row["status"] == "pending" for row in scans)
     if run.get("complete") is True and not waiting:
@@ -80,7 +87,7 @@ def _banner(run: dict[str, Any], scans: list[dict[str, Any]]) -> str:
 
 
 def _answer(answer: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
-    same = ("setup", "method", "model", "member", "fill", "target", "mask")
+    same = ("setup", "method", "model", "member", "fill", "target", "mask", "channel")
     cell = next(c for c in claims["cells"] if all(c[name] == answer[name] for name in same))
     kind = "found" if answer["driver"] else "open"
     headline = f"Candidate driver: {_words(answer['driver'])}" if answer["driver"] else "No single driver"
@@ -143,10 +150,10 @@ def _cell(cell: dict[str, Any], pooling: str) -> dict[str, Any]:
     value_title = shown_title(cell)
     return {
         **cell,
-        "title": setup_title(cell["setup"]),
+        "title": cell_title(cell),
         "value_title": value_title,
         "rows": rows,
-        "is_map": MAP_DEFINITION in cell["regions"][0]["means"],
+        "is_map": map_definition(cell) is not None,
         "pooling": pooling,
         "scale": column_scale([r["contrast"] for r in cell["regions"]]),
         "figure": layer_bars(cell, value_title),
@@ -171,11 +178,15 @@ def _strips(scans: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[st
         if len(pairs) != 1:
             continue
         positive, negative = pairs.pop()
-        by_class: dict[str, dict[str, list[float]]] = {positive: {}, negative: {}}
+        by_class: dict[str | None, dict[str, list[float]]] = {positive: {}, negative: {}}
         for row in scans:
-            margin = row.get(f"margin_{setup}")
-            if row["status"] in USED and row["label"] in by_class and margin is not None:
-                by_class[row["label"]].setdefault(row["subject"], []).append(margin)
+            margin, label = row.get(f"margin_{setup}"), row["label"]
+            if negative is None and label and label != positive:
+                label = None  # every other class
+            elif negative is None and not label:
+                continue
+            if row["status"] in USED and label in by_class and margin is not None:
+                by_class[label].setdefault(row["subject"], []).append(margin)
         case, control = ([sum(m) / len(m) for m in by_class[name].values()] for name in (positive, negative))
         if case or control:
             groups.append((setup_title(setup), case, control))
@@ -187,7 +198,7 @@ def _flags(texts: Iterable[str | None]) -> Counter[str]:
 
 
 def _cell_name(cell: dict[str, Any]) -> str:
-    return f"{setup_title(cell['setup'])}, {METHOD_TITLES.get(cell['method'], cell['method'])}"
+    return f"{cell_title(cell)}, {METHOD_TITLES.get(cell['method'], cell['method'])}"
 
 
 def _sentence(text: str) -> str:

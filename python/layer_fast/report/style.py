@@ -18,15 +18,31 @@ COLOURS: dict[str, str] = {
 }
 GROUP_COLOUR = "#7F8FA6"
 CASE_COLOUR, CONTROL_COLOUR = "#D55E00", "#0072B2"
-METHOD_ORDER = ("layer_shapley", "gradcam", "layer_ablation")
 METHOD_TITLES = {
     "layer_shapley": "Shapley values of whole layers",
-    "layer_ablation": "Removal of whole layers",
     "gradcam": "Grad-CAM",
+    "hirescam": "HiResCAM",
+    "integrated_gradients": "Integrated gradients",
+    "input_x_gradient": "Input times gradient",
+    "smoothgrad": "SmoothGrad",
+    "gradient": "Gradient",
+    "layer_ablation": "Removal of whole layers",
 }
+METHOD_ORDER = tuple(METHOD_TITLES)
 SETUP_TITLES = {"bmode": "B-mode", "swe": "Shear wave", "both": "B-mode and shear wave"}
-# What the bars of a cell show: a class contrast where there are signed values, a mean where there is a map.
-MAP_DEFINITION = "mean_minmax_volume"
+# What the bars of a cell show: a class contrast where there are signed values, a mean where there is a map. Maps of
+# contributions keep their sign; of a bare gradient only the size says something about a whole layer.
+_SHOWN_OF = {"gradient": "mean_abs", "smoothgrad": "mean_abs"} | dict.fromkeys(
+    ("hirescam", "input_x_gradient", "integrated_gradients"), "mean"
+)
+
+
+def map_definition(cell: dict[str, Any]) -> str | None:
+    """The definition that a cell of a map is shown by; None for the value methods."""
+    name = _SHOWN_OF.get(cell["method"], "mean_minmax_volume")
+    return name if cell["regions"] and name in cell["regions"][0]["means"] else None
+
+
 ROWS: tuple[tuple[str, str], ...] = (
     ("background", "background"),
     *(("layer", name) for name in LAYERS),
@@ -48,6 +64,12 @@ def setup_title(setup: str) -> str:
     return SETUP_TITLES.get(setup, setup)
 
 
+def cell_title(cell: dict[str, Any]) -> str:
+    """The setup of a cell, and the channel where its map is of one channel only."""
+    title = setup_title(cell["setup"])
+    return f"{title}: {setup_title(cell['channel'])} channel" if cell["channel"] else title
+
+
 def cell_order(cell: dict[str, Any]) -> tuple[Any, ...]:
     """Methods by evidence, setups as the library lists them, the rest by name."""
     method, setup = cell["method"], cell["setup"]
@@ -56,14 +78,14 @@ def cell_order(cell: dict[str, Any]) -> tuple[Any, ...]:
         method,
         SETUPS.index(setup) if setup in SETUPS else len(SETUPS),
         setup,
-        *(cell[name] for name in ("model", "member", "fill", "target", "mask")),
+        *(cell[name] for name in ("model", "member", "fill", "target", "mask", "channel")),
     )
 
 
 def shown(cell: dict[str, Any], region: dict[str, Any]) -> dict[str, Any]:
     """The estimate and interval that a cell's bars show for a region."""
-    if MAP_DEFINITION in region["means"]:
-        return dict(region["means"][MAP_DEFINITION])
+    if (definition := map_definition(cell)) is not None:
+        return dict(region["means"][definition])
     return dict(region["contrast"] if has_contrast(cell) else region["means"][cell["definition"]])
 
 
@@ -72,8 +94,8 @@ def has_contrast(cell: dict[str, Any]) -> bool:
 
 
 def shown_title(cell: dict[str, Any]) -> str:
-    if cell["regions"] and MAP_DEFINITION in cell["regions"][0]["means"]:
-        return f"{MAP_DEFINITION}, mean over subjects"
+    if (definition := map_definition(cell)) is not None:
+        return f"{definition}, mean over subjects"
     return f"class contrast D ({cell['units']})" if has_contrast(cell) else f"mean over subjects ({cell['units']})"
 
 

@@ -46,9 +46,13 @@ def _cells(summary: Mapping[str, Any], method: str) -> list[dict[str, Any]]:
 
 
 def _names(cells: list[dict[str, Any]]) -> list[str]:
-    count = Counter(c["setup"] for c in cells)
-    detail = ("setup", "model", "member", "fill", "target", "mask")
-    return [plain(c["setup"] if count[c["setup"]] == 1 else "/".join(c[name] for name in detail)) for c in cells]
+    short = [f"{c['setup']}:{c['channel']}" if c["channel"] else c["setup"] for c in cells]
+    count = Counter(short)
+    detail = ("model", "member", "fill", "target", "mask")
+    return [
+        plain(name if count[name] == 1 else "/".join([name, *(c[part] for part in detail)]))
+        for name, c in zip(short, cells, strict=True)
+    ]
 
 
 def _grid(rows: list[dict[str, str]]) -> list[str]:

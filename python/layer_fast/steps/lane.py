@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import CAM_METHODS, GRADIENT_METHODS, METHODS, VALUE_METHODS, RunConfig
 from ..engines import Engine, open_engine
-from ..graphs import gradcam
+from ..errors import ModelError
 from ..models import ModelPackage
 from ..timing import StageTimes
+from .compiled import compiled
 
 
 @dataclass(slots=True)
@@ -20,34 +22,30 @@ class Lane:
     outlives the batch must be copied out of them."""
 
     engine: str
-    engine_threads: int  # inside an engine call; part of every record's key
+    config: RunConfig
     op_threads: int  # the lane's share of the thread budget for native ops, whose bytes do not depend on it
-    scan_batch: int
-    coalition_batch: int
     device: str = "cpu"
     times: StageTimes = field(default_factory=StageTimes)
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def forward(self, package: ModelPackage) -> Engine:
-        """The package's graph as it is: outputs `logits`."""
+        """The package's graph over volumes as it is: output `logits`."""
         return self._open(package, "forward")
 
-    def with_cam(self, package: ModelPackage) -> Engine:
-        """The same graph with a Grad-CAM head: inputs image and cotangent, outputs `logits` and `cam` (signed)."""
-        return self._open(package, "gradcam")
+    def explaining(self, package: ModelPackage, kind: str) -> Engine:
+        """The classifier with one more output: "gradcam" and "hirescam" give `cam` (signed), "gradient" the gradient
+        of the target by the image. Inputs: the image and `cotangent` (B, 1), which is 1 for the target itself."""
+        return self._open(package, kind)
 
-    def open_all(
-        self, segmenter: ModelPackage | None, classifiers: list[ModelPackage], methods: tuple[str, ...]
-    ) -> None:
+    def open_all(self, segmenter: ModelPackage | None, classifiers: list[ModelPackage]) -> None:
         """Open what a run will use, so that a graph that cannot run is refused before the first scan."""
         if segmenter is not None:
             self.forward(segmenter)
         for package in classifiers:
-            if "gradcam" in methods:
-                self.with_cam(package)
-            if methods != ("gradcam",):
-                self.forward(package)
+            _check_profile(package, self.config)
+            for kind in graph_kinds(self.config.methods):
+                self._open(package, kind)
 
     def buffer(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """A float32 array that lives as long as the lane; its content is whatever the last batch left."""
@@ -60,11 +58,31 @@ class Lane:
     def _open(self, package: ModelPackage, kind: str) -> Engine:
         key = (package.sha256, kind)
         if key not in self._engines:
-            model = package.model_bytes
-            if kind == "gradcam":
-                m = package.manifest
-                graph = gradcam(package.model, output=m.output, activation=str(m.cam_tensor))
-                model = graph.SerializeToString()
+            model = compiled(package, kind, self.config.target)
             label = f"{package.manifest.name} ({kind})"
-            self._engines[key] = open_engine(self.engine, model, threads=self.engine_threads, label=label)
+            self._engines[key] = open_engine(
+                self.engine, model, threads=self.config.engine_threads, label=label, precision=self.config.precision
+            )
         return self._engines[key]
+
+
+def _check_profile(package: ModelPackage, config: RunConfig) -> None:
+    """Refuse, before the first scan, what needs the training subjects' mean where the package does not hold it."""
+    asked = [method for method in VALUE_METHODS if method in config.methods]
+    if "integrated_gradients" in config.methods and config.ig_baseline == "cohort_profile":
+        asked.append("integrated_gradients from cohort_profile")
+    if asked and package.fill_profile is None:
+        raise ModelError(
+            f"{package.path}: {', '.join(asked)} need a fill profile, the package has none; export it with the "
+            f"training cohort, or ask for other methods: {', '.join(m for m in METHODS if m not in VALUE_METHODS)}"
+        )
+
+
+def graph_kinds(methods: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of graph that these methods call, "forward" first."""
+    kinds = [method for method in CAM_METHODS if method in methods]
+    if any(method in methods for method in GRADIENT_METHODS):
+        kinds.append("gradient")
+    # Completeness of integrated gradients and the coalition values need plain predictions.
+    plain = "integrated_gradients" in methods or any(method in methods for method in VALUE_METHODS)
+    return ("forward", *kinds) if plain or not kinds else tuple(kinds)

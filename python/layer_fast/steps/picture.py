@@ -23,7 +23,7 @@ def save_pictures(items: list[tuple[Scan, LayerMask, list[Explanation], Path]]) 
         arrays["labels"] = mask.labels[middle]
         for explanation in explanations:
             if "gradcam" in explanation.maps:
-                full = ops.resample(explanation.maps["gradcam"], scan.grid.array.shape)
+                full = ops.resample(explanation.maps["gradcam"].values, scan.grid.array.shape)
                 arrays[f"map_{explanation.package.manifest.setup}"] = full[middle]
         about = {"scan_id": scan.ref.scan_id, "label": scan.ref.label or "", "spacing_mm": scan.grid.spacing_mm}
         _write(path, arrays | {name: np.array(value) for name, value in about.items()})

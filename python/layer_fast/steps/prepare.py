@@ -37,11 +37,12 @@ def _prepare(scan: Scan, lane: Lane, package: ModelPackage, fov_tolerance: float
     if missing:
         message = f"{manifest.name} needs {missing[0]}, the scan has none"
         raise StepFailure("modality_missing", message, input_at_fault=True)
-    image = np.empty((len(manifest.channels), *manifest.grid), np.float32)
+    grid = manifest.grid_for(scan.grid.array.shape)
+    image = np.empty((len(manifest.channels), *grid), np.float32)
     for target, channel in zip(image, manifest.channels, strict=True):
         ops.resample(
             _finite(scan.volumes[channel.modality], channel),
-            tuple(manifest.grid),
+            grid,
             interpolation="linear",
             antialias=manifest.antialias,
             window=(float(channel.window[0]), float(channel.window[1])),
@@ -62,12 +63,15 @@ def _finite(volume: Volume, channel: Channel) -> NDArray[np.float32] | NDArray[n
     return np.where(holes, np.float32(channel.missing_value), volume.array) if holes.any() else volume.array
 
 
-def domain_flags(grid: Volume, fov_mm: Sequence[float], tolerance: float) -> tuple[str, ...]:
-    """Flags of a scan that is not what the model was trained on: frames, or another field of view."""
+def domain_flags(grid: Volume, fov_mm: Sequence[float | None], tolerance: float) -> tuple[str, ...]:
+    """Flags of a scan that is not what the model was trained on: frames, or another field of view.
+
+    fov_mm: the model's, None along an axis that may have any extent, as the slice axis of a 2D model."""
     if grid.kind == "frames":
         return ("frames_not_volume", "outside_model_domain")
     fov = [n * mm for n, mm in zip(grid.array.shape, grid.spacing_mm, strict=True)]
-    inside = all(abs(seen - made) <= tolerance * made for seen, made in zip(fov, fov_mm, strict=True))
+    pairs = [(seen, made) for seen, made in zip(fov, fov_mm, strict=True) if made is not None]
+    inside = all(abs(seen - made) <= tolerance * made for seen, made in pairs)
     return () if inside else ("outside_model_domain",)
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..config import RESULT_VERSION, RunConfig
+from ..config import GRADIENT_METHODS, RESULT_VERSION, RunConfig
 from ..errors import ModelError
 from ..io import READING_COLUMNS
 from ..models import ModelPackage, Models
+from ..models.manifest import Target
+from ..models.package import TargetKind
 from ..types import SETUPS, Scan, ScanRecord, ScanRef, Status
+from .compiled import activation_bytes
 from .explain import Explanation
 from .guarded import Work
 
@@ -27,6 +30,7 @@ class RunFacts:
     fill: str
     depth_axis: str
     resolution_mm: dict[str, float]
+    kind: TargetKind  # what is explained of the positive class
     fixed: dict[str, Any]  # everything but the scan that can move a number; hashed into the key
 
     @classmethod
@@ -37,10 +41,12 @@ class RunFacts:
             "engine": engine,
             "models": [package.sha256 for package in models.packages],
         }
+        if any(method in config.methods for method in GRADIENT_METHODS):  # sets the batch size of gradient calls
+            fixed["activation_bytes"] = [activation_bytes(p) for ps in models.classifiers.values() for p in ps]
         axes = {package.manifest.depth_axis for package in models.packages}
         if len(axes) != 1:
             raise ModelError(f"expected one depth axis for all packages, found {sorted(axes)}")
-        return cls(models, config.methods, config.fill, axes.pop(), config.resolution_mm, fixed)
+        return cls(models, config.methods, config.fill, axes.pop(), config.resolution_mm, config.target, fixed)
 
     def key(self, ref: ScanRef, input_sha256: dict[str, str]) -> str:
         """sha256 over the content of the inputs, what the table says of how to read them, and everything fixed.
@@ -51,10 +57,15 @@ class RunFacts:
         text = json.dumps({"inputs": input_sha256, "reading": reading, **self.fixed}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @staticmethod
-    def target(package: ModelPackage) -> str:
-        target = package.manifest.target
-        return f"margin:{target.positive}-{target.negative}" if target else ""
+    def target(self, package: ModelPackage) -> str:
+        """What is explained, as the tables name it: "margin:case-control", "margin:case-rest", "probability:case"."""
+        return target_name(package.manifest.target, self.kind) if package.manifest.target else ""
+
+
+def target_name(target: Target, kind: str) -> str:
+    if kind != "margin":
+        return f"{kind}:{target.positive}"
+    return f"margin:{target.positive}-{target.negative or 'rest'}"
 
 
 def record(work: Work, facts: RunFacts) -> ScanRecord:
@@ -94,7 +105,7 @@ def _identity(ref: ScanRef) -> dict[str, Any]:
 def _scan_row(work: Work, facts: RunFacts, hashes: dict[str, str]) -> dict[str, Any]:
     margins: dict[str, list[float]] = {setup: [] for setup in SETUPS}
     for e in work.explanations if work.failure is None else []:
-        margins[e.package.manifest.setup].append(float(e.logits.astype(np.float64) @ e.package.target_weights()))
+        margins[e.package.manifest.setup].append(float(e.package.target_values(e.logits)))
     row: dict[str, Any] = {
         "exposure": None,
         "mask": work.mask.source if work.mask is not None else None,

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from .. import ops
 from ..config import VALUE_METHODS
+from ..models import ModelPackage
 from ..models.fill import AXES
 from ..quantify import map_region_rows, value_region_rows
 from ..types import NUM_LAYERS, REGIONS, LayerMask
 from .explain import Explanation
 from .lane import Lane
+from .maps import AttributionMap
 from .record import RunFacts
 
+_INCOMPLETE = 0.05  # see incomplete()
 # A bit per label, so that one OR along depth tells which layers a column holds.
 _BITS = (1 << np.arange(256, dtype=np.uint64) % 8).astype(np.uint8)
 
@@ -91,20 +94,45 @@ def _map_rows(
     explanation: Explanation, mask: LayerMask, shape: Geometry, lane: Lane, facts: RunFacts
 ) -> list[dict[str, Any]]:
     rows = []
-    for method, values in explanation.maps.items():
-        grid_map = same_field_of_view(mask.labels.shape, values.shape)
-        m = ops.layer_reduce(values, mask.labels, num_layers=NUM_LAYERS, grid_map=grid_map, threads=lane.op_threads)
-        found = map_region_rows(
-            m.count[0], sum=m.sum[0], sum_sq=m.sum_sq[0], sum_abs=m.sum_abs[0], sum_pos=m.sum_pos[0],
-            min=m.min[0], max=m.max[0], **_sizes(explanation, shape, facts),
-        )  # fmt: skip
-        rows += [_keyed(row, explanation, method, "", mask, shape, facts) for row in found]
+    for method, found in explanation.maps.items():
+        stack, names = channel_maps(found, explanation.package)
+        grid_map = same_field_of_view(mask.labels.shape, stack.shape[1:])
+        m = ops.layer_reduce(stack, mask.labels, num_layers=NUM_LAYERS, grid_map=grid_map, threads=lane.op_threads)
+        flags = incomplete(found, explanation, facts)
+        for k, channel in enumerate(names):
+            regions = map_region_rows(
+                m.count[k], sum=m.sum[k], sum_sq=m.sum_sq[k], sum_abs=m.sum_abs[k], sum_pos=m.sum_pos[k],
+                min=m.min[k], max=m.max[k], flags=flags, **_sizes(explanation, shape, facts),
+            )  # fmt: skip
+            own = {"channel": channel, "residual": found.residual}
+            rows += [{**_keyed(r, explanation, method, found.baseline, mask, shape, facts), **own} for r in regions]
     return rows
+
+
+def channel_maps(found: AttributionMap, package: ModelPackage) -> tuple[NDArray[np.float32], list[str]]:
+    """(K, z, y, x) and the name of each map: "" for the map of the whole input, which of a map per channel is their
+    sum; with several channels, theirs by modality besides."""
+    values = found.values
+    if values.ndim == 3:
+        return values[None], [""]
+    if len(values) == 1:
+        return values, [""]
+    total = values.sum(axis=0, dtype=np.float64).astype(np.float32)
+    return np.concatenate([total[None], values]), ["", *(c.modality for c in package.manifest.channels)]
+
+
+def incomplete(found: AttributionMap, explanation: Explanation, facts: RunFacts) -> tuple[str, ...]:
+    """A flag where integrated gradients miss the change of the target they should add up to by more than 5 %: the
+    path was cut into too few steps."""
+    if found.residual is None:
+        return ()
+    change = float(found.values.sum(dtype=np.float64)) - found.residual
+    return ("ig_incomplete",) if abs(found.residual) > _INCOMPLETE * abs(change) else ()
 
 
 def margin(explanation: Explanation) -> float:
     """The target margin of the scan itself, in logits."""
-    return float(explanation.logits.astype(np.float64) @ explanation.package.target_weights().astype(np.float64))
+    return float(explanation.package.target_values(explanation.logits))
 
 
 def same_field_of_view(labels: tuple[int, ...], grid: tuple[int, ...]) -> NDArray[np.float64] | None:
@@ -121,11 +149,11 @@ def same_field_of_view(labels: tuple[int, ...], grid: tuple[int, ...]) -> NDArra
 def _value_rows(explanation: Explanation, mask: LayerMask, shape: Geometry, facts: RunFacts) -> list[dict[str, Any]]:
     if explanation.coalition_logits is None:
         return []
-    margins = explanation.coalition_logits.astype(np.float64) @ explanation.package.target_weights().astype(np.float64)
+    targets = explanation.package.target_values(explanation.coalition_logits, facts.kind)
     rows = []
     for method in VALUE_METHODS:
         if method in facts.methods:
-            found = value_region_rows(method, margins, count=shape.count, **_sizes(explanation, shape, facts))
+            found = value_region_rows(method, targets, count=shape.count, **_sizes(explanation, shape, facts))
             rows += [_keyed(row, explanation, method, facts.fill, mask, shape, facts) for row in found]
     return rows
 
@@ -160,6 +188,8 @@ def _keyed(
         "fill": fill,
         "target": facts.target(explanation.package),
         "mask": mask.source,
+        "channel": "",
+        "residual": None,
         "margin": margin(explanation),
         **row,
     }

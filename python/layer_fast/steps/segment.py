@@ -17,9 +17,15 @@ from .prepare import ModelInput
 def segment(items: list[tuple[Scan, ModelInput]], lane: Lane, package: ModelPackage) -> list[LayerMask]:
     """Label every voxel of the scan's grid: class logits are interpolated and compared voxel by voxel,
     so that full-size logits never exist."""
+    if package.manifest.spatial_dims == 2:  # a scan's slices are a batch already, and scans differ in their number
+        return [one for item in items for one in _segment([item], lane, package, 1)]
+    return _segment(items, lane, package, lane.config.scan_batch)
+
+
+def _segment(items: list[tuple[Scan, ModelInput]], lane: Lane, package: ModelPackage, batch: int) -> list[LayerMask]:
     images = np.stack([model_input.image for _, model_input in items])
     manifest = package.manifest
-    (logits,) = run_padded(lane.forward(package), {manifest.input: images}, (manifest.output,), lane.scan_batch)
+    (logits,) = run_padded(lane.forward(package), {manifest.input: images}, (manifest.output,), batch)
     if not np.isfinite(logits).all():
         raise StepFailure("segmenter_nonfinite", "the segmenter gave NaN or Inf", input_at_fault=False)
     source = f"model:{manifest.name}"

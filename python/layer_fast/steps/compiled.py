@@ -1,0 +1,55 @@
+"""From a model package to the graphs a run calls, and how much memory one item takes in them."""
+
+from __future__ import annotations
+
+from math import prod
+
+from .. import graphs
+from ..errors import ModelError
+from ..models import ModelPackage
+
+
+def compiled(package: ModelPackage, kind: str, target: str) -> bytes:
+    """The ONNX bytes of one kind of graph: "forward", "gradcam", "hirescam", "gradient". Raises ModelError."""
+    if kind == "forward":
+        return package.volume_bytes
+    manifest = package.manifest
+    classes, chosen = manifest.classes, manifest.target
+    if classes is None or chosen is None:
+        raise ModelError(f"{package.path}: expected a classifier, found a {manifest.role}")
+    model = graphs.with_target(
+        package.volume_model, manifest.output, kind=target, positive=classes.index(chosen.positive),
+        negative=None if chosen.negative is None else classes.index(chosen.negative),
+    )  # fmt: skip
+    if kind == "gradient":
+        return bytes(graphs.gradient(model, output="target", wrt=(manifest.input,)).SerializeToString())
+    if manifest.cam_tensor is None:
+        raise ModelError(f"{package.path}: {kind} needs cam_tensor in the manifest, found none; "
+                         f"`layer-fast info` lists the activations it can be taken from")  # fmt: skip
+    make = graphs.gradcam if kind == "gradcam" else graphs.hirescam
+    return bytes(make(model, output="target", activation=manifest.cam_tensor).SerializeToString())
+
+
+def gradient_batch(package: ModelPackage, budget_mb: int, slices: int) -> int:
+    """How many inputs one call of the gradient graph takes: as many as the budget holds, 1 to 64.
+
+    Counted are the activations of the forward graph twice, for the gradient has one for each. slices: number of slices
+    of the scan, which a 2D model sees as its own batch.
+    """
+    each = 2 * activation_bytes(package) * (slices if package.manifest.spatial_dims == 2 else 1)
+    return max(1, min(64, budget_mb * 2**20 // max(each, 1)))
+
+
+def activation_bytes(package: ModelPackage) -> int:
+    """Bytes of all activations of the package's own graph for one input (a volume, or a slice of a 2D model).
+
+    Every tensor with a known shape counts, with 1 for the batch; a graph whose sizes follow from other tensors is
+    counted low."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(package.model)
+    total = 0
+    for value in inferred.graph.value_info:
+        dims = [d.dim_value if d.HasField("dim_value") else 1 for d in value.type.tensor_type.shape.dim]
+        total += 4 * prod(dims)
+    return total

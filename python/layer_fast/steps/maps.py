@@ -1,0 +1,134 @@
+"""Attribution maps of one classifier: class activation maps and the gradient family, each a few calls of one graph.
+
+Maps are signed wherever the method is; what a sign means for a layer is the definition's business, not the map's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import CAM_METHODS, RunConfig
+from ..engines import Engine, run_padded
+from ..errors import StepFailure
+from ..models import ModelPackage
+from ..models.fill import AXES
+from .lane import Lane
+
+Image = NDArray[np.float32]
+_NOISE_SEED = 20511  # smoothgrad's noise is the same for every scan, run and machine
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionMap:
+    """values: float32 (z, y, x), one map of the whole input, or (channel, z, y, x), on a grid that spans the scan's
+    field of view. baseline: where a path started ("" without one). residual: of integrated gradients, the sum of the
+    map less (target of the input - target of the baseline), in units of the target; None elsewhere."""
+
+    values: NDArray[np.float32]
+    baseline: str = ""
+    residual: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GradientGraph:
+    """The gradient of the target by the image, called in batches of a fixed size so that low bits do not depend on
+    how many inputs there are."""
+
+    engine: Engine
+    image: str  # name of the input
+    batch: int
+
+    def __call__(self, images: Image) -> Image:
+        """(N, C, z, y, x) -> d(target) / d(image) of each, the same shape. Raises StepFailure for NaN or Inf."""
+        feeds = {self.image: images, "cotangent": np.ones((len(images), 1), np.float32)}
+        (found,) = run_padded(self.engine, feeds, (f"grad_{self.image}",), self.batch)
+        return _finite(found, "gradient")
+
+
+def class_activation_maps(
+    images: Image, lane: Lane, package: ModelPackage, method: str, batch: int
+) -> tuple[NDArray[np.float32], list[AttributionMap]]:
+    """Logits (B, classes) and a map (z, y, x) on the activation's grid for each image, from one call per batch.
+
+    gradcam is clipped at 0 as Selvaraju et al. 2017 define it; hirescam (Draelos and Carin 2020) is not.
+    """
+    manifest = package.manifest
+    engine = lane.explaining(package, method)
+    feeds = {manifest.input: images, "cotangent": np.ones((len(images), 1), np.float32)}
+    if manifest.spatial_dims == 3:
+        logits, cams = run_padded(engine, feeds, (manifest.output, "cam"), batch)
+    else:  # the maps of one scan's slices come as a batch; see graphs.over_slices
+        logits, slices = engine.run(feeds, (manifest.output, "cam"))
+        cams = np.moveaxis(slices, 0, AXES[str(manifest.slice_axis)])[None]
+    _finite(cams, method)
+    if method == "gradcam":
+        cams = np.maximum(cams, 0.0)
+    return logits, [AttributionMap(np.ascontiguousarray(cam)) for cam in cams]
+
+
+def gradient_maps(
+    image: Image, methods: tuple[str, ...], graph: GradientGraph, config: RunConfig,
+    baseline: Image, predict: Callable[[Image], NDArray[np.float64]],
+) -> dict[str, AttributionMap]:  # fmt: skip
+    """The maps (C, z, y, x) of the gradient family for one image (C, z, y, x).
+
+    baseline: start of the path of integrated gradients. predict: images (N, C, z, y, x) -> targets (N,).
+    """
+    out = {}
+    if "gradient" in methods or "input_x_gradient" in methods:
+        gradient = graph(image[None])[0]
+        if "gradient" in methods:
+            out["gradient"] = AttributionMap(gradient)
+        if "input_x_gradient" in methods:
+            out["input_x_gradient"] = AttributionMap(image * gradient)
+    if "integrated_gradients" in methods:
+        values = integrated_gradients(image, baseline, graph, config.ig_steps)
+        start, end = predict(np.stack([baseline, image]))
+        residual = float(values.sum(dtype=np.float64) - (end - start))
+        out["integrated_gradients"] = AttributionMap(values, config.ig_baseline, residual)
+    if "smoothgrad" in methods:
+        out["smoothgrad"] = AttributionMap(smoothgrad(image, graph, config.smoothgrad_samples, config.smoothgrad_sigma))
+    return out
+
+
+def integrated_gradients(image: Image, baseline: Image, graph: GradientGraph, steps: int) -> NDArray[np.float32]:
+    """(image - baseline) times the mean gradient on the straight line between them (Sundararajan et al. 2017), by
+    Gauss-Legendre quadrature with `steps` nodes, summed in float64."""
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    difference = image - baseline
+    total = np.zeros(image.shape)
+    for part in _parts(steps, graph.batch):
+        shares = ((1.0 + nodes[part]) / 2.0).astype(np.float32).reshape(-1, 1, 1, 1, 1)
+        total += np.tensordot(weights[part] / 2.0, graph(baseline + shares * difference), axes=1)
+    return (difference * total).astype(np.float32)
+
+
+def smoothgrad(image: Image, graph: GradientGraph, samples: int, sigma: float) -> NDArray[np.float32]:
+    """Mean gradient over copies of the image with normal noise of SD sigma (Smilkov et al. 2017), in float64."""
+    rng = np.random.Generator(np.random.Philox(_NOISE_SEED))
+    total = np.zeros(image.shape)
+    for part in _parts(samples, graph.batch):
+        count = part.stop - part.start
+        noise = rng.standard_normal((count, *image.shape), np.float32)
+        total += graph(image + np.float32(sigma) * noise).sum(axis=0, dtype=np.float64)
+    return (total / samples).astype(np.float32)
+
+
+def cam_methods(methods: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(method for method in CAM_METHODS if method in methods)
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    """Whole batches, so that what is held at once is bounded."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def _finite(values: Image, what: str) -> Image:
+    if not np.isfinite(values).all():
+        raise StepFailure("map_nonfinite", f"the {what} map of the classifier holds NaN or Inf", input_at_fault=False)
+    return values
