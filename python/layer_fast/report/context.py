@@ -69,9 +69,15 @@ def build(
         "cell_flags": [(_cell_name(c), sorted(c["flags"].items())) for c in cells if c["flags"]],
         "excluded": [(_cell_name(c), sorted(c["excluded"].items())) for c in cells if c["excluded"]],
         "definitions": list(claims["definitions"].values()),
-        "settings": sorted(claims["settings"].items()),
+        "settings": sorted(_settings(claims["settings"]).items()),
         "facts": sorted(_flat(run).items()),
     }
+
+
+def _settings(settings: dict[str, Any]) -> dict[str, Any]:
+    if settings["positive"] is None:
+        return {**settings, "positive": "differs by target", "negative": "differs by target"}
+    return _named(settings)
 
 
 def _named(cell: dict[str, Any]) -> dict[str, Any]:
