@@ -77,3 +77,28 @@ REFERENCE_DICE = {
 }
 # Four held-out twins with an effect of 6 dB and +40 %: 16 pairs, so one pair in the wrong order is 0.06.
 REFERENCE_SMOKE_AUC = 0.85
+
+# --- engines ---
+# The torch engine in float64 against the network itself in float64, L2 relative. The arithmetic agrees to 1e-12, but the
+# exporter folds batch normalisation into convolution weights and rounds those to float32.
+TORCH_FLOAT64 = 2e-6
+# Two float32 engines on the same graph, L2 relative: a few dozen layers of float32 sums in different orders.
+ENGINE_PAIR = 2e-5
+# fp16 compute, rounded after every node by one engine and in fused groups by another, L2 relative. Not for small logits.
+ENGINE_PAIR_HALF = 2e-2
+# Layer tables of one tiny cohort from two engines: float32 sums of maps and values of size about 1, relative to the
+# largest number of the column.
+ENGINE_TABLES = 2e-5
+
+# --- slices ---
+# A margin of size up to 20 as a mean over slices, one batch against one slice at a time: float32 sums of some hundred
+# terms in another order, in logits.
+SLICE_POOLING = 1e-4
+
+# --- export ---
+# Finite differences in float32 of a network of one ReLU layer; docs/decisions.md has the deviations of real ones.
+EXPORT_DIFFERENCES = 3e-2
+# A standard deviation of margins that float32 sums of some hundred terms have moved, kept to 6 digits.
+EXPORT_SPREAD = 1e-3
+# Profiles are kept to 5 decimals.
+EXPORT_PROFILE = 1e-5

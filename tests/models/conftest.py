@@ -18,11 +18,11 @@ from layer_fast.types import LAYERS
 GRID = (4, 8, 4)
 
 
-def tiny_classifier(grid: tuple[int, int, int] = GRID) -> onnx.ModelProto:
-    """image -> Conv 1x1x1 -> Relu (features) -> GlobalAveragePool -> Flatten -> Gemm (logits)."""
+def tiny_classifier(grid: tuple[int, ...] = GRID) -> onnx.ModelProto:
+    """image -> Conv of size 1 -> Relu (features) -> GlobalAveragePool -> Flatten -> Gemm (logits), in 3D or 2D."""
     rng = np.random.default_rng(0)
     weights = {
-        "w": rng.normal(size=(3, 1, 1, 1, 1)),
+        "w": rng.normal(size=(3, 1, *[1] * len(grid))),
         "v": rng.normal(size=(2, 3)),
         "b": rng.normal(size=2),
     }
@@ -79,17 +79,24 @@ def tiny_model() -> onnx.ModelProto:
 
 
 @pytest.fixture
-def write_package(tmp_path: Path) -> Callable[..., Path]:
-    """write(name="a", model=..., **changes of the manifest) -> the package's folder."""
+def slice_model() -> onnx.ModelProto:
+    """The same with the grid (8, 4)."""
+    return tiny_classifier(GRID[1:])
 
-    def write(name: str = "a", model: onnx.ModelProto | None = None, **changes: Any) -> Path:
+
+@pytest.fixture
+def write_package(tmp_path: Path) -> Callable[..., Path]:
+    """write(name="a", model=..., more=further files, **changes of the manifest) -> the package's folder."""
+
+    def write(
+        name: str = "a", model: onnx.ModelProto | None = None, more: dict[str, bytes] | None = None, **changes: Any
+    ) -> Path:
         folder = tmp_path / "packages" / name
         folder.mkdir(parents=True)
-        profile = {"bins": 2, "values": np.full((1, 7, 2), 0.5).tolist()}
-        files = {
-            "model.onnx": (model or tiny_classifier()).SerializeToString(),
-            "fill_profile.json": json.dumps(profile).encode(),
-        }
+        files = {"model.onnx": (model or tiny_classifier()).SerializeToString(), **(more or {})}
+        if changes.get("fill_profile", True):
+            profile = {"bins": 2, "values": np.full((1, 7, 2), 0.5).tolist()}
+            files["fill_profile.json"] = json.dumps(profile).encode()
         for file, data in files.items():
             (folder / file).write_bytes(data)
         document = manifest_of(files) | changes

@@ -55,6 +55,8 @@ def over_slices(
 
     sizes = [_size(b, input, volume, 0), -1, *(_size(b, PREFIX + output, made, axis) for axis in range(1, len(made)))]
     joined, shape = reshape(b, PREFIX + output, sizes), ["batch", *made[1:]]
+    kind = b.elem_type(PREFIX + output)  # what inference at old opsets does not find from computed sizes is stated
+    b.graph.value_info.append(helper.make_tensor_value_info(joined, kind, ["batch", "slices", *made[1:]]))
     if role == "classifier":
         joined = _pool(b, joined, pooling)
     else:
@@ -62,7 +64,7 @@ def over_slices(
         shape.insert(position, "slices")
     others = [o for o in b.graph.output if o.name != PREFIX + output]
     del b.graph.output[:]
-    b.add_output(joined, output, b.elem_type(PREFIX + output), shape)
+    b.add_output(joined, output, kind, shape)
     b.graph.output.extend(others)
     return infer(b.finish())
 

@@ -35,18 +35,23 @@ class AttributionMap:
 
 @dataclass(frozen=True, slots=True)
 class GradientGraph:
-    """The gradient of the target by the image, called in batches of a fixed size so that low bits do not depend on
-    how many inputs there are."""
+    """The gradient of the target by the image. limit: inputs that one call may hold."""
 
     engine: Engine
     image: str  # name of the input
-    batch: int
+    limit: int
 
-    def __call__(self, images: Image) -> Image:
-        """(N, C, z, y, x) -> d(target) / d(image) of each, the same shape. Raises StepFailure for NaN or Inf."""
+    def __call__(self, images: Image, batch: int) -> Image:
+        """(N, C, z, y, x) -> d(target) / d(image) of each, the same shape, in a call of exactly `batch` inputs, so that
+        low bits do not depend on how many there are. Raises StepFailure for NaN or Inf."""
         feeds = {self.image: images, "cotangent": np.ones((len(images), 1), np.float32)}
-        (found,) = run_padded(self.engine, feeds, (f"grad_{self.image}",), self.batch)
+        (found,) = run_padded(self.engine, feeds, (f"grad_{self.image}",), batch)
         return _finite(found, "gradient")
+
+    def batch_of(self, count: int) -> int:
+        """The batch size for `count` inputs: as few calls as the limit allows, of equal size."""
+        calls = -(-count // self.limit)
+        return -(-count // calls)
 
 
 def class_activation_maps(
@@ -80,7 +85,7 @@ def gradient_maps(
     """
     out = {}
     if "gradient" in methods or "input_x_gradient" in methods:
-        gradient = graph(image[None])[0]
+        gradient = graph(image[None], 1)[0]
         if "gradient" in methods:
             out["gradient"] = AttributionMap(gradient)
         if "input_x_gradient" in methods:
@@ -101,9 +106,10 @@ def integrated_gradients(image: Image, baseline: Image, graph: GradientGraph, st
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     difference = image - baseline
     total = np.zeros(image.shape)
-    for part in _parts(steps, graph.batch):
+    batch = graph.batch_of(steps)
+    for part in _parts(steps, batch):
         shares = ((1.0 + nodes[part]) / 2.0).astype(np.float32).reshape(-1, 1, 1, 1, 1)
-        total += np.tensordot(weights[part] / 2.0, graph(baseline + shares * difference), axes=1)
+        total += np.tensordot(weights[part] / 2.0, graph(baseline + shares * difference, batch), axes=1)
     return (difference * total).astype(np.float32)
 
 
@@ -111,10 +117,11 @@ def smoothgrad(image: Image, graph: GradientGraph, samples: int, sigma: float) -
     """Mean gradient over copies of the image with normal noise of SD sigma (Smilkov et al. 2017), in float64."""
     rng = np.random.Generator(np.random.Philox(_NOISE_SEED))
     total = np.zeros(image.shape)
-    for part in _parts(samples, graph.batch):
+    batch = graph.batch_of(samples)
+    for part in _parts(samples, batch):
         count = part.stop - part.start
         noise = rng.standard_normal((count, *image.shape), np.float32)
-        total += graph(image + np.float32(sigma) * noise).sum(axis=0, dtype=np.float64)
+        total += graph(image + np.float32(sigma) * noise, batch).sum(axis=0, dtype=np.float64)
     return (total / samples).astype(np.float32)
 
 

@@ -14,8 +14,9 @@ def _arguments() -> argparse.ArgumentParser:
         description="Train the reference models on phantoms, or measure the model card of trained ones.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, help="train, and write the four packages into this folder")
+    what.add_argument("--out", type=Path, help="train, and write the packages into this folder")
     what.add_argument("--card", type=Path, help="measure the packages in this folder and write their cards")
+    parser.add_argument("--spatial-dims", type=int, choices=(2, 3), default=3, help="2: models that run over slices")
     parser.add_argument("--seed", type=int, default=0, help="seed of the training (default 0)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; the weights depend on it (default 1)")
     parser.add_argument("--cohorts", type=int, default=12, help="held-out cohorts of the card; 0: no card (default 12)")

@@ -17,7 +17,7 @@ from ..effects import Effect
 from ..plan import plan_cohort
 from ..render import PhantomScan, render
 from ..spec import ScanSpec
-from .data import SEGMENTER_GRID, both_images, grid_labels, model_image
+from .data import both_images, grid_labels, model_image
 from .packaging import set_card
 from .reading import Reader, Reading, SegmenterReader, auc
 
@@ -67,6 +67,11 @@ class Bench:
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     overlaps: list[NDArray[np.float64]] = field(default_factory=list)
 
+    def subject(self, scan: PhantomScan) -> Subject:
+        """The scan on the classifiers' grid, which is one for all."""
+        grid = next(iter(self.readers.values())).package.manifest.grid_for(scan.spec.shape)
+        return Subject(both_images(scan, grid), grid_labels(scan.labels, grid))
+
     def tally(self, setup: str, name: str) -> Tally:
         return self.tallies.setdefault((setup, name), Tally())
 
@@ -106,7 +111,7 @@ def _without_effect(seed: int, bench: Bench) -> Cohort:
     plain = []
     for spec in specs:
         scan = render(spec)  # no effect is planned: nobody differs yet, whatever the label
-        plain.append(Subject(both_images(scan), grid_labels(scan.labels)))
+        plain.append(bench.subject(scan))
         bench.overlaps.append(_overlap(bench.segmenter, scan))
     case = [i for i, spec in enumerate(specs) if spec.is_case]
     control = [i for i, spec in enumerate(specs) if not spec.is_case]
@@ -125,7 +130,7 @@ def _with_effect(cohort: Cohort, bmode_layer: str, swe_layer: str | None, bench:
     if swe_layer is not None:
         effects.append(Effect(swe_layer, "swe", "mean", SWE_RELATIVE))
     scans = [render(replace(cohort.specs[i], effects=tuple(effects))) for i in cohort.case]
-    images = [both_images(scan) for scan in scans]
+    images = [bench.subject(scan).image for scan in scans]
     bench.overlaps.append(_overlap(bench.segmenter, scans[0]))
     for modality, layer in (("bmode", bmode_layer), ("swe", swe_layer)):
         if layer is None:
@@ -162,7 +167,8 @@ def _judge(tally: Tally, cases: list[Reading], controls: list[Reading], layer: i
 def _overlap(segmenter: SegmenterReader, scan: PhantomScan) -> NDArray[np.float64]:
     """Dice of each label (7,) on the scan's grid."""
     truth = scan.labels
-    found = segmenter.labels(model_image(scan.bmode, "bmode", SEGMENTER_GRID), scan.spec.shape)
+    grid = segmenter.package.manifest.grid_for(scan.spec.shape)
+    found = segmenter.labels(model_image(scan.bmode, "bmode", grid), scan.spec.shape)
     counts = [(found == k, truth == k) for k in range(len(REGIONS))]
     return np.array([2.0 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b)) for a, b in counts])
 

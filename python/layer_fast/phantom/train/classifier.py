@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from ...models.fill import fill_image
 from ...types import NUM_LAYERS
 from .data import Family
-from .networks import FEATURE_STRIDE, Classifier
+from .networks import CHANNELS_LAST, FEATURE_STRIDE, Classifier, over_volume, spatial_mean
 
 CHANNELS = {"bmode": [0], "swe": [1], "both": [0, 1]}
 PAIRS = 16  # twins a step
+SLICES = {3: None, 2: 6}  # slices of each scan a step, by spatial dimensions; None: all
 LEARNING_RATE = 6e-3
 FILLED = 0.5  # share of the pairs that get some layers filled
 KEPT = 0.6  # probability that a layer keeps its own content in those
@@ -43,18 +44,22 @@ class Bank:
     share: Tensor
 
 
-def make_bank(families: Sequence[Family], profile: NDArray[np.float32]) -> Bank:
+def make_bank(families: Sequence[Family], profile: NDArray[np.float32], dims: int = 3) -> Bank:
     """Stack families; the fill is that of the pipeline: `cohort_profile` by the profile that will be shipped."""
     fills = [fill_image(f.labels, profile) for f in families]
     labels = torch.from_numpy(np.stack([f.labels for f in families])).long()
-    hot = [F.one_hot(one, NUM_LAYERS + 1).movedim(-1, 0).float() for one in labels]
+
+    def share(one: Tensor) -> Tensor:
+        hot = F.one_hot(one, NUM_LAYERS + 1).movedim(-1, 0).float()
+        return F.avg_pool3d(hot, FEATURE_STRIDE[dims])
+
     return Bank(
         control=torch.from_numpy(np.stack([f.image for f in families])),
         case=torch.from_numpy(np.stack([[t.image for t in f.twins] for f in families])),
         layers=torch.tensor([[(t.bmode_layer, t.swe_layer) for t in f.twins] for f in families]),
         labels=labels,
         fill=torch.from_numpy(np.stack(fills)),
-        share=torch.stack([F.avg_pool3d(one, FEATURE_STRIDE) for one in hot]),
+        share=torch.stack([share(one) for one in labels]),
     )
 
 
@@ -67,9 +72,11 @@ class Batch:
     share: Tensor
 
 
-def draw_batch(bank: Bank, rng: np.random.Generator, setup: str, pairs: int = PAIRS) -> Batch:
-    """Twins of `pairs` subjects. Some layers of some pairs are replaced by the fill, in both twins alike; a pair whose
-    planted layer is gone is two controls."""
+def draw_batch(
+    bank: Bank, rng: np.random.Generator, setup: str, pairs: int = PAIRS, slices: int | None = None
+) -> Batch:
+    """Twins of `pairs` subjects, whole or `slices` of their slices. Some layers of some pairs are replaced by the fill,
+    in both twins alike; a pair whose planted layer is gone is two controls."""
     i = torch.from_numpy(rng.choice(len(bank.control), pairs, replace=False))
     j = _draw_twins(rng, bank.layers[i], setup)
     channels = CHANNELS[setup]
@@ -83,7 +90,14 @@ def draw_batch(bank: Bank, rng: np.random.Generator, setup: str, pairs: int = PA
     own = torch.gather(kept, 1, labels.reshape(pairs, -1)).reshape(labels.shape)
     image = torch.where(own[None, :, None], torch.stack([control, case]), bank.fill[i][:, channels])
     hit = F.one_hot(bank.layers[i, j], NUM_LAYERS + 1).bool() & shown[:, :, None]
-    return _mirror(rng, Batch(image, hit.any(1) & kept, bank.share[i]))
+    batch = _mirror(rng, Batch(image, hit.any(1) & kept, bank.share[i]))
+    return batch if slices is None else _some_slices(rng, batch, slices)
+
+
+def _some_slices(rng: np.random.Generator, batch: Batch, slices: int) -> Batch:
+    """The same slices of every scan, drawn anew; of the features too, which a 2D network has slice by slice."""
+    z = torch.from_numpy(np.sort(rng.choice(batch.image.shape[-3], slices, replace=False)))
+    return Batch(batch.image.index_select(-3, z), batch.planted, batch.share.index_select(-3, z))
 
 
 def _draw_twins(rng: np.random.Generator, layers: Tensor, setup: str) -> Tensor:
@@ -139,21 +153,21 @@ def spill_loss(evidence: Tensor, batch: Batch) -> Tensor:
 
 
 def train_classifier(
-    bank: Bank, setup: str, *, steps: int, seed: int, pairs: int = PAIRS, progress: Progress = print
+    bank: Bank, setup: str, *, steps: int, seed: int, pairs: int = PAIRS, dims: int = 3, progress: Progress = print
 ) -> Classifier:
     """Train one classifier; the same numbers for the same seed, thread count and torch build."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net, readout = Classifier(len(CHANNELS[setup])), nn.Conv3d(24, 2 * (NUM_LAYERS + 1), 1)
-    net.to(memory_format=torch.channels_last_3d)
+    net, readout = Classifier(len(CHANNELS[setup]), dims=dims), nn.Conv3d(24, 2 * (NUM_LAYERS + 1), 1)
+    net.to(memory_format=CHANNELS_LAST[dims])  # type: ignore[call-overload]
     weights = [*net.parameters(), *readout.parameters()]
     optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.2)
     recent: list[tuple[float, float]] = []
     for step in range(1, steps + 1):
-        batch = draw_batch(bank, rng, setup, pairs)
-        features = net.features(batch.image.flatten(0, 1).contiguous(memory_format=torch.channels_last_3d))
-        logits = net.linear(features.mean((2, 3, 4)))
+        batch = draw_batch(bank, rng, setup, pairs, SLICES[dims])
+        features = over_volume(dims, net.features, batch.image.flatten(0, 1))
+        logits = net.linear(spatial_mean(features))
         margin = (logits[:, 1] - logits[:, 0]).view(2, -1)
         case = batch.planted.any(1)
         main = F.binary_cross_entropy_with_logits(margin, torch.stack([torch.zeros_like(case), case]).float())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ModelError
-from .networks import Classifier, folded
+from .networks import Classifier, folded, spatial_mean
 
 if TYPE_CHECKING:
     import onnx
@@ -29,10 +29,10 @@ class _Tap(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         features = self.net.features(image)
-        return self.net.linear(features.mean((2, 3, 4))), features
+        return self.net.linear(spatial_mean(features)), features
 
 
-def to_onnx(net: nn.Module, shape: tuple[int, int, int, int]) -> onnx.ModelProto:
+def to_onnx(net: nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:
     """ONNX graph of the network with folded batch norms; input (batch, *shape). Raises ModelError if parity fails."""
     tapped = isinstance(net, Classifier)
     plain = folded(net).to(memory_format=torch.contiguous_format)

@@ -15,7 +15,7 @@ from ...models.package import MANIFEST_FILE, parse_manifest
 from ...models.subjects import subject_hash
 from ...types import LAYERS, SETUP_CHANNELS
 from ..spec import DEFAULT_SHAPE, DEFAULT_SPACING_MM
-from .data import CLASSIFIER_GRID, SEGMENTER_GRID, SWE_MISSING_M_S, WINDOWS
+from .data import CLASSIFIER_GRIDS, SEGMENTER_GRIDS, SWE_MISSING_M_S, WINDOWS
 
 if TYPE_CHECKING:
     import onnx
@@ -24,25 +24,32 @@ LICENCE = "As the library. Trained on synthetic phantoms only."
 INTENDED_USE = "Demonstration and tests of layer_fast on its own phantoms. Not for people: no model has seen one."
 
 
-def base_manifest(role: str, setup: str, subjects: list[str], salt: str, training_data: str) -> dict[str, Any]:
-    """The part of the manifest that does not depend on the weights."""
-    grid = CLASSIFIER_GRID if role == "classifier" else SEGMENTER_GRID
+def base_manifest(
+    role: str, setup: str, dims: int, subjects: list[str], salt: str, training_data: str
+) -> dict[str, Any]:
+    """The part of the manifest that does not depend on the weights. A 2D model runs over the slices along z."""
+    grid = (CLASSIFIER_GRIDS if role == "classifier" else SEGMENTER_GRIDS)[dims]
     fov = [n * s for n, s in zip(DEFAULT_SHAPE, DEFAULT_SPACING_MM, strict=True)]
+    sizes: dict[str, Any] = {
+        "grid": list(grid),
+        "spacing_mm": [round(mm / n, 6) for mm, n in zip(fov, grid, strict=True)],
+        "fov_mm": [round(mm, 6) for mm in fov],
+    }
+    if dims == 2:
+        sizes = {"slice_axis": "z"} | {key: [None, *values[1:]] for key, values in sizes.items()}
     channels = [
         {"modality": m, "window": list(WINDOWS[m]), "missing_value": SWE_MISSING_M_S if m == "swe" else None}
         for m in SETUP_CHANNELS[setup]
     ]
     return {
         "schema_version": 1,
-        "name": f"phantom-{role}" + (f"-{setup}" if role == "classifier" else ""),
+        "name": f"phantom-{role}" + (f"-{setup}" if role == "classifier" else "") + ("-2d" if dims == 2 else ""),
         "role": role,
         "member": "0",
-        "spatial_dims": 3,
+        "spatial_dims": dims,
         "setup": setup,
         "channels": channels,
-        "grid": list(grid),
-        "spacing_mm": [round(mm / n, 6) for mm, n in zip(fov, grid, strict=True)],
-        "fov_mm": [round(mm, 6) for mm in fov],
+        **sizes,
         "antialias": True,
         "depth_axis": "y",
         "layer_names": list(LAYERS),
@@ -55,9 +62,10 @@ def base_manifest(role: str, setup: str, subjects: list[str], salt: str, trainin
     }
 
 
-def classifier_keys(bins: int, logit_sd: float) -> dict[str, Any]:
+def classifier_keys(bins: int, dims: int, logit_sd: float) -> dict[str, Any]:
     """What only a classifier's manifest has."""
-    return {
+    pooling = {"slice_pooling": "mean_logit"} if dims == 2 else {}
+    return pooling | {
         "classes": ["control", "case"],
         "target": {"positive": "case", "negative": "control"},
         "cam_tensor": "features",

@@ -56,7 +56,7 @@ class Reading:
 
 
 class Reader:
-    """Runs one classifier package."""
+    """Runs one classifier package; a 2D one over the slices along z."""
 
     def __init__(self, package: ModelPackage, threads: int = 1) -> None:
         if package.fill_profile is None:
@@ -65,8 +65,8 @@ class Reader:
         self.profile = package.fill_profile
         self.channels = [("bmode", "swe").index(c.modality) for c in package.manifest.channels]
         self.weights = package.target_weights()
-        self.session = _session(package.model_bytes, threads)
-        cam = gradcam(package.model, package.manifest.output, str(package.manifest.cam_tensor))
+        self.session = _session(package.volume_bytes, threads)
+        cam = gradcam(package.volume_model, package.manifest.output, str(package.manifest.cam_tensor))
         self.cam_session = _session(cam.SerializeToString(), threads)
 
     def margin(self, image: NDArray[np.float32]) -> float:
@@ -91,7 +91,8 @@ class Reader:
 
     def _cam(self, own: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[Array, Array]:
         feeds = {"image": np.ascontiguousarray(own[None]), "cotangent": self.weights[None]}
-        cam = np.maximum(self.cam_session.run(["cam"], feeds)[0][0], 0.0).astype(np.float64)
+        maps = self.cam_session.run(["cam"], feeds)[0]  # (1, z, y, x), or (slices, y, x) of a 2D model
+        cam = np.maximum(maps.reshape(-1, *maps.shape[-2:]), 0.0).astype(np.float64)
         nz, ny, nx = cam.shape
         bz, by, bx = (n // m for n, m in zip(labels.shape, cam.shape, strict=True))
         hot = (labels[None] == np.arange(PLAYERS, dtype=np.uint8)[:, None, None, None]).astype(np.float64)
@@ -104,7 +105,8 @@ class SegmenterReader:
     """Runs a segmenter package."""
 
     def __init__(self, package: ModelPackage, threads: int = 1) -> None:
-        self.session = _session(package.model_bytes, threads)
+        self.package = package
+        self.session = _session(package.volume_bytes, threads)
 
     def labels(self, image: NDArray[np.float32], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         """Labels uint8 on the scan's grid (z, y, x) of one model input (z, y, x)."""
