@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from . import graphs, models, phantom, quantify
     from .cohort import run_cohort
     from .config import RunConfig
+    from .export import export_onnx, export_torch
     from .info import available
     from .io import load_table, read, read_labels, read_scan
     from .models import load_models
@@ -40,6 +41,7 @@ _HOME = {
     "models": ("load_models",),
     "pipeline": ("Pipeline",),
     "cohort": ("run_cohort",),
+    "export": ("export_onnx", "export_torch"),
     "config": ("RunConfig",),
     "info": ("available",),
 }  # fmt: skip
@@ -49,7 +51,8 @@ _MODULES = ("graphs", "models", "phantom", "quantify")
 __all__ = [
     "GROUPS", "LAYERS", "DeviceError", "EngineError", "Failure", "LayerFastError", "LayerMask", "ModelError",
     "Pipeline", "ReadError", "RunConfig", "Scan", "ScanRecord", "ScanRef", "TableError", "Volume", "__version__",
-    "argmax_resample", "available", "graphs", "intensity_stats", "layer_compose", "layer_reduce", "layer_weights",
+    "argmax_resample", "available", "export_onnx", "export_torch", "graphs", "intensity_stats", "layer_compose",
+    "layer_reduce", "layer_weights",
     "load_models", "load_table", "models", "normalize", "phantom", "quantify", "read", "read_labels", "read_scan",
     "resample", "resample_labels", "run_cohort",
 ]  # fmt: skip

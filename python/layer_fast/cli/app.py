@@ -61,6 +61,8 @@ def run(
     target: Literal["margin", "logit", "probability"] | None = None,
     mask: Literal["auto", "given", "model"] | None = None,
     geometry: Literal["refuse", "resample"] | None = None,
+    engine: Literal["auto", "onnxruntime", "openvino", "torch"] | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
     json: Json = False,
 ) -> int:
     """Run a cohort table through segmentation, classification, explanation and reduction; write tables and report.
@@ -88,10 +90,17 @@ def run(
         auto takes the given mask where there is one, else the segmenter's.
     geometry
         What to do when the grids of one scan differ.
+    engine
+        auto takes the engine of the run that OUT holds, else measures the installed ones.
+    precision
+        Of the engine's arithmetic; bfloat16 by openvino on CPUs that have it, its difference is written to run.json.
     """
     from .run import run_table
 
-    given = {"setups": setups, "methods": methods, "target": target, "mask": mask, "geometry": geometry}
+    given = {
+        "setups": setups, "methods": methods, "target": target, "mask": mask, "geometry": geometry,
+        "engine": engine, "precision": precision,
+    }  # fmt: skip
     return run_table(cohort, models, out, config, {k: v for k, v in given.items() if v is not None}, as_json=json)
 
 

@@ -3,38 +3,58 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from ..info import available
-from ..models import load_models
+from ..models import ModelPackage, load_models
+from .model_text import onnx_lines, package_lines
 
-_SHOWN = ("grid", "spacing_mm", "fov_mm", "classes", "cam_tensor", "training_data", "intended_use", "licence")
+
+def described(package: ModelPackage) -> dict[str, Any]:
+    """The manifest without the subjects' hashes, and what the folder adds to it. JSON-ready."""
+    fields = package.manifest.model_dump(mode="json", exclude={"training_subjects"})
+    known = package.manifest.training_subjects
+    return fields | {
+        "path": str(package.path),
+        "sha256": package.sha256,
+        "file_bytes": {name: len(data) for name, data in package.files.items()},
+        "training_subjects": len(known.hashes) if known else None,
+    }
 
 
 def print_models(path: str, *, as_json: bool) -> int:
-    """The manifests of a package or folder, without the subjects' hashes."""
-    models = load_models(path)
-    described: list[dict[str, Any]] = []
-    for package in models.packages:
-        fields = package.manifest.model_dump(mode="json", exclude={"training_subjects"})
-        known = package.manifest.training_subjects
-        fields |= {"sha256": package.sha256, "training_subjects": len(known.hashes) if known else None}
-        described.append(fields)
+    """A package, a folder of packages, a word for the shipped ones, or a bare ONNX file."""
+    if path.endswith(".onnx") or Path(path).is_file():
+        return _print_onnx(path, as_json=as_json)
+    found = [described(package) for package in load_models(path).packages]
     if as_json:
-        print(json.dumps(described, indent=2, sort_keys=True))
+        print(json.dumps(found, indent=2, sort_keys=True))
         return 0
-    console = Console(highlight=False)
-    for fields in described:
-        about = f"{fields['role']}, setup {fields['setup']}, member {fields['member']}"
-        console.print(f"[bold]{fields['name']}[/bold]  {about}")
-        for key in _SHOWN:
-            if fields[key] is not None:
-                console.print(f"  {key}: {fields[key]}")
-        for name, figure in fields["card"].items():
-            console.print(f"  {name}: {figure['value']:g} ({figure['subjects']} subjects) {figure['note']}")
+    console = _console()
+    for fields in found:
+        for line in package_lines(fields):
+            console.print(line)
     return 0
+
+
+def _print_onnx(path: str, *, as_json: bool) -> int:
+    from ..export.describe import describe_onnx
+
+    found = describe_onnx(path)
+    if as_json:
+        print(json.dumps(found, indent=2, sort_keys=True))
+        return 0
+    console = _console()
+    for line in onnx_lines(found):
+        console.print(line)
+    return 0
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False, soft_wrap=True)  # brackets of shapes and extras are not markup
 
 
 def print_doctor(*, as_json: bool) -> int:
@@ -42,7 +62,7 @@ def print_doctor(*, as_json: bool) -> int:
     if as_json:
         print(json.dumps(facts, indent=2, sort_keys=True))
         return 0
-    console = Console(highlight=False, markup=False)  # the brackets of an extra are not markup
+    console = _console()
     native = facts["native"]
     console.print(f"layer_fast {facts['layer_fast']}, Python {facts['python']}, {facts['threads']} threads")
     console.print(f"native: {native['compiler']}, {native['isa']}")
