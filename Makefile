@@ -9,16 +9,28 @@ export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: demo test bench validate lint clean
+.PHONY: demo test tensorrt bench validate lint clean
 
 demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
 
-test: $(STAMP)/test
+test: $(STAMP)/test tensorrt
 	$(BIN)/python -m pytest tests -q -n auto --dist loadfile
 
-bench: $(STAMP)/test
-	$(BIN)/python -m pytest benchmarks -q
+# The tests compile every graph with TensorRT-RTX (96 MB), which needs no GPU. LAYER_FAST_TENSORRT=0 leaves it out.
+tensorrt: $(STAMP)/test
+	@if [ "$(LAYER_FAST_TENSORRT)" = 0 ]; then echo "TensorRT-RTX: left out (LAYER_FAST_TENSORRT=0)"; \
+	elif [ $(STAMP)/tensorrt -nt constraints.txt ]; then :; \
+	elif $(PIP) --retries 1 'layer_fast[tensorrt]'; then touch $(STAMP)/tensorrt; \
+	else echo "TensorRT-RTX: pip could not install it (see above); its tests will skip"; fi
+
+# Rivals, JSON files and the tables of benchmarks/README.md; long, and for a machine that does nothing else.
+bench: $(STAMP)/rivals
+	$(BIN)/python -m pytest benchmarks/bench_ops.py -q
+	$(BIN)/python benchmarks/run_ops.py
+	$(BIN)/python benchmarks/headline.py
+	$(BIN)/python benchmarks/bench_graphs.py
+	$(BIN)/python benchmarks/page.py
 
 validate: $(STAMP)/package
 	$(BIN)/python -m layer_fast.phantom.validation --out benchmarks/results/validation_reference.json
@@ -41,6 +53,12 @@ $(STAMP)/package: $(BIN)/python constraints.txt $(SOURCES)
 	$(PIP) .
 	@touch $@
 
+# A rival that cannot be installed stops nothing: the page says that it is missing, and why.
+$(STAMP)/rivals: $(STAMP)/test benchmarks/rivals.txt
+	$(PIP) --retries 1 'layer_fast[bench]' || echo "rivals: pip could not install all (see above)"
+	$(PIP) --retries 1 --no-deps -r benchmarks/rivals.txt || echo "nnU-Net: pip could not install it (see above)"
+	@touch $@
+
 $(STAMP)/test: $(STAMP)/package
-	$(PIP) 'layer_fast[test,torch,dicom]'  # the package is there already: this adds what the tests need
+	$(PIP) 'layer_fast[test,torch,dicom,openvino]'  # the package is there already: this adds what the tests need
 	@touch $@

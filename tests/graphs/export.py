@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import warnings
@@ -91,8 +92,11 @@ def exported(name: str) -> onnx.ModelProto:
 def _stamp(name: str) -> str:
     """Changes with the networks, their entry and torch, so that a stale export is never used."""
     here = Path(__file__).parent
-    entry = (here / "zoo.py").read_text().partition(f'"{name}": Entry(')[2].partition("Entry(")[0]
-    texts = [torch.__version__, entry, (here / "nets.py").read_text()]
+    entry = (
+        (here / "zoo.py").read_text().partition(f'"{name.removesuffix("_smooth")}": Entry(')[2].partition("Entry(")[0]
+    )
+    module = "foreign.py" if "foreign." in entry else "nets.py"
+    texts = [torch.__version__, entry, (here / module).read_text()]
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:12]
 
 
@@ -111,6 +115,27 @@ def to_onnx(module: nn.Module, x: Any, opset: int, dims: dict[int, Any] | None, 
             verbose=False,
         )
     return program.model_proto
+
+
+@cache
+def exported_by_tracing(name: str) -> onnx.ModelProto:
+    """The same by the older exporter, which writes sizes as arithmetic on Shape."""
+    tap, x = network(name)
+    file = io.BytesIO()
+    batch = {0: "B"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            tap,
+            (x,),
+            file,
+            dynamo=False,
+            opset_version=17,
+            input_names=["image"],
+            output_names=["logits", "features"][: 2 if zoo.ZOO[name].layer else 1],
+            dynamic_axes={"image": batch, "logits": batch},
+        )
+    return onnx.load_from_string(file.getvalue())
 
 
 def run(model: onnx.ModelProto, **inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -67,6 +67,12 @@ def test_gradient_equals_autograd(name: str) -> None:
     assert good_gradient(name, graphs.gradient(export.exported(name)), attempts=4)
 
 
+@pytest.mark.parametrize("name", ["transformer2d", "mobilenet2d", "unet3d_bn", "resnet3d_in"])
+def test_older_exporter(name: str) -> None:
+    """Shapes computed at run time, attention written out, no opset above 17."""
+    assert good_gradient(name, graphs.gradient(export.exported_by_tracing(name)), attempts=4)
+
+
 @pytest.mark.parametrize("name", [n for n, e in zip(NAMES, zoo.ZOO.values(), strict=True) if e.layer])
 def test_gradcam_equals_autograd(name: str) -> None:
     pytest.importorskip(zoo.ZOO[name].needs)

@@ -6,10 +6,10 @@ Every entry builds a torch module in evaluation mode and an input; torch and MON
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from graphs import nets
+from graphs import foreign, nets
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ SEG = {"spatial_dims": 3, "in_channels": 1, "out_channels": 3}
 ZOO: dict[str, Entry] = {
     "resnet3d_bn": Entry(lambda: nets.ResNet(3, "batch"), (2, 1, 16, 20, 17), "stages", quick=True, dynamic=True),
     "resnet3d_gn_silu": Entry(lambda: nets.ResNet(3, "group", "silu"), (2, 1, 16, 16, 16), "stages", True, quick=True),
-    "resnet3d_in": Entry(lambda: nets.ResNet(3, "instance", "leaky"), (2, 1, 16, 16, 16), "stages"),
+    "resnet3d_in": Entry(lambda: nets.ResNet(3, "instance", "leaky"), (2, 1, 16, 16, 16), "stages", quick=True),
     "resnet2d_bn": Entry(lambda: nets.ResNet(2, "batch"), (2, 3, 32, 40), "stages", quick=True, dynamic=True),
     "resnet2d_gelu": Entry(lambda: nets.ResNet(2, "group", "gelu"), (2, 3, 32, 32), "stages", True, opset=20),
     "resnet2d_mish": Entry(lambda: nets.ResNet(2, "batch", "mish", pool="avg"), (2, 3, 33, 31), "stages", True),
@@ -131,4 +131,44 @@ ZOO: dict[str, Entry] = {
         needs="einops",
     ),
     "highresnet": Entry(_monai("HighResNet", spatial_dims=3, in_channels=1, out_channels=2), (1, 1, 12, 12, 12)),
+    "vnet": Entry(_monai("VNet", spatial_dims=3, in_channels=1, out_channels=2), (1, 1, 32, 32, 32), smooth=True),
+    "flexibleunet": Entry(
+        _monai("FlexibleUNet", in_channels=3, out_channels=2, backbone="efficientnet-b0", pretrained=False),
+        (1, 3, 64, 64),
+    ),
+    "mednext": Entry(
+        _monai("MedNeXtS", spatial_dims=3, in_channels=1, out_channels=2), (1, 1, 32, 32, 32), smooth=True
+    ),
+    "seresnext50": Entry(_monai("SEResNext50", spatial_dims=3, in_channels=1, num_classes=2), (1, 1, 32, 32, 32)),
+    "basicunetplusplus": Entry(_monai("BasicUNetPlusPlus", **SEG, features=(4, 4, 8, 8, 16, 4)), (1, 1, 32, 32, 32)),
+    "mobilenet2d": Entry(lambda: foreign.MobileNet(), (2, 3, 32, 32), "features"),
+    "transformer2d": Entry(lambda: foreign.Transformer(), (2, 3, 32, 32), smooth=True),
+    "attention3d": Entry(lambda: foreign.Attention(), (2, 1, 16, 16, 16), smooth=True, quick=True),
+    "picking2d": Entry(lambda: foreign.Picking(), (2, 3, 32, 32), quick=True),
+}
+
+TWINS = ("monai_resnet10", "monai_resnet50", "densenet121", "seresnet50", "unet_monai", "dynunet", "segresnet",
+         "basicunet", "attentionunet", "unetr", "swinunetr")  # fmt: skip
+"""Kinked networks whose twin with smooth activations and mean pooling is held to the tight bound."""
+
+
+def _smoothed(make: Callable[[], Any]) -> Callable[[], Any]:
+    def twin() -> Any:
+        from torch import nn
+
+        net = make()
+        for parent in list(net.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, nn.ReLU | nn.LeakyReLU | nn.PReLU):
+                    setattr(parent, name, nn.SiLU())
+                if isinstance(child, nn.MaxPool2d | nn.MaxPool3d):
+                    kind = nn.AvgPool2d if isinstance(child, nn.MaxPool2d) else nn.AvgPool3d
+                    setattr(parent, name, kind(child.kernel_size, child.stride, child.padding))
+        return net
+
+    return twin
+
+
+ZOO |= {
+    f"{name}_smooth": replace(ZOO[name], make=_smoothed(ZOO[name].make), smooth=True, quick=False) for name in TWINS
 }

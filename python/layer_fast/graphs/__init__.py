@@ -6,6 +6,7 @@ from . import (  # noqa: F401  (importing a family registers its rules)
     activations,
     conv,
     elementwise,
+    indexing,
     matmul,
     movement,
     norm,

@@ -11,13 +11,15 @@ from .rules import Gradients, Node, rule
 
 @rule("Relu")
 def relu(b: Builder, n: Node, dy: str) -> Gradients:
-    return [b.where(b.op("Greater", n.x, n.scalar(0)), dy, n.scalar(0))]
+    """The gate is read from the output: an engine may then fuse convolution and ReLU, and forget what lies between."""
+    return [b.where(b.op("Greater", n.y, n.scalar(0)), dy, n.scalar(0))]
 
 
 @rule("LeakyRelu")
 def leaky_relu(b: Builder, n: Node, dy: str) -> Gradients:
-    slope = n.scalar(n.attr("alpha", 0.01))
-    return [b.where(b.op("Greater", n.x, n.scalar(0)), dy, b.mul(dy, slope))]
+    alpha = n.attr("alpha", 0.01)
+    gate = n.y if alpha >= 0 else n.x  # the output has the input's sign: see relu
+    return [b.where(b.op("Greater", gate, n.scalar(0)), dy, b.mul(dy, n.scalar(alpha)))]
 
 
 @rule("PRelu")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,15 @@ from onnx import helper, numpy_helper
 
 from ..errors import ModelError
 from .check import check_model
+from .constants import evaluate
 from .prepare import prepare
 
 Dim = int | str | None
 """One dimension as the file states it: a number, a symbol, or unknown."""
 Extent = int | str
 """One dimension as a rule uses it: a number, or the name of an int64 tensor of one element."""
+OWN = "lf_"
+"""How the names of appended nodes and tensors begin."""
 END = 2**31 - 1
 """Slice end that means "to the last element" (fits the 32-bit shape arithmetic of TensorRT)."""
 
@@ -86,7 +89,7 @@ class Builder:
             return np.array(dims, np.int64)[bounds.get("start", 0) : bounds.get("end", len(dims))]
         inputs = {i: self.value(i) for i in node.input if i}
         known = {k: v for k, v in inputs.items() if v is not None}
-        return _evaluate(node, known, self.model, list(node.output).index(name)) if len(known) == len(inputs) else None
+        return evaluate(node, known, self.model, list(node.output).index(name)) if len(known) == len(inputs) else None
 
     def _fixed_tensors(self) -> set[str]:
         """Tensors that follow from initializers and fixed shapes alone."""
@@ -108,7 +111,7 @@ class Builder:
     def fresh(self, stem: str) -> str:
         while True:
             self._counter += 1
-            name = f"lf_{stem}_{self._counter}"
+            name = f"{OWN}{stem}_{self._counter}"
             if name not in self._names:
                 self._names.add(name)
                 return name
@@ -174,11 +177,24 @@ class Builder:
 
     def add_output(self, tensor: str, name: str, elem_type: int, shape: Sequence[Dim]) -> None:
         self.claim(name)
-        self.graph.node.append(helper.make_node("Identity", [tensor], [name], name=f"lf_output_{name}"))
+        self.graph.node.append(helper.make_node("Identity", [tensor], [name], name=f"{OWN}output_{name}"))
         self.graph.output.append(helper.make_tensor_value_info(name, elem_type, list(shape)))
 
+    def _drop_unused(self) -> None:
+        used = {o.name for o in self.graph.output}
+        kept = []
+        for node in reversed(self.graph.node):
+            if not node.name.startswith(OWN) or any(y in used for y in node.output):
+                kept.append(node)
+                used.update(node.input)
+        if len(kept) < len(self.graph.node):
+            kept.reverse()
+            del self.graph.node[:]
+            self.graph.node.extend(kept)
+
     def finish(self) -> onnx.ModelProto:
-        """The checked model. An initializer that no node uses any more is left out."""
+        """The checked model. Appended nodes and initializers that nothing uses are left out."""
+        self._drop_unused()
         used = {i for n in self.graph.node for i in n.input} | {o.name for o in self.graph.output}
         kept = [t for t in self.graph.initializer if t.name in used]
         if len(kept) < len(self.graph.initializer):
@@ -186,25 +202,6 @@ class Builder:
             self.graph.initializer.extend(kept)
         check_model(self.model)
         return self.model
-
-
-def _evaluate(
-    node: onnx.NodeProto, inputs: Mapping[str, np.ndarray], model: onnx.ModelProto, index: int
-) -> np.ndarray | None:
-    """One constant node by the reference implementation of the onnx package; None where that has none."""
-    from onnx.reference import ReferenceEvaluator
-
-    infos = [
-        helper.make_tensor_value_info(k, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for k, v in inputs.items()
-    ]
-    outputs = [helper.make_value_info(o, onnx.TypeProto()) for o in node.output if o]
-    graph = helper.make_graph([node], "fold", infos, outputs)
-    try:
-        single = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-        result: Any = ReferenceEvaluator(single).run([node.output[index]], dict(inputs))
-    except (NotImplementedError, RuntimeError):
-        return None
-    return np.asarray(result[0])
 
 
 def _tensor_types(graph: onnx.GraphProto) -> dict[str, tuple[int, tuple[Dim, ...] | None]]:

@@ -69,7 +69,21 @@ def _activation_gradient(b: Builder, output: str, activation: str) -> tuple[list
     else:
         raise ModelError(f"output: the graph has no tensor {output!r}; its outputs are {sorted(b.outputs)}")
     gradients = backpropagate(b, output, cotangent, [activation])
-    return list(range(2, b.rank(activation))), gradients[activation]
+    return list(range(2, b.rank(activation))), _per_feature(b, gradients[activation])
+
+
+def _per_feature(b: Builder, gradient: str) -> str:
+    """Behind a global mean the gradient is one number per feature: the Expand to the activation's size is taken back.
+
+    Rules expand a tensor of the activation's rank whose other axes are 1, so what follows broadcasts or averages it
+    to the same values, without a second tensor as large as the activation.
+    """
+    last = b.graph.node[-1]
+    if last.op_type != "Expand" or last.output[0] != gradient:
+        return gradient
+    narrow = str(last.input[0])
+    del b.graph.node[-1]
+    return narrow
 
 
 def _finish(b: Builder, weights: str, activation: str, relu: bool) -> onnx.ModelProto:

@@ -70,11 +70,16 @@ def gather(b: Builder, n: Node, dy: str) -> Gradients:
         if flat.size == length and np.array_equal(np.sort(flat), np.arange(length)):
             return [b.op("Gather", dy, b.ints(np.argsort(flat).tolist()), axis=axis), None]
         one_hot = n.array(flat[:, None] == np.arange(length)[None, :])
+    return [picked_back(b, dy, one_hot, axis, rank), None]
+
+
+def picked_back(b: Builder, dy: str, one_hot: str, axis: int, rank: int) -> str:
+    """The adjoint of picking elements along an axis; one_hot is (picked, elements of the axis)."""
     if axis == rank - 1:
-        return [b.op("MatMul", dy, one_hot), None]
+        return b.op("MatMul", dy, one_hot)
     order = [*(i for i in range(rank) if i != axis), axis]
     back = b.op("MatMul", b.op("Transpose", dy, perm=order), one_hot)
-    return [b.op("Transpose", back, perm=np.argsort(order).tolist()), None]
+    return b.op("Transpose", back, perm=np.argsort(order).tolist())
 
 
 def _one_hot_at_run_time(b: Builder, n: Node, length: Extent) -> str:

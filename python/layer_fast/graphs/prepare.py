@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
-from onnx import helper, inliner, numpy_helper, shape_inference
+from onnx import inliner, shape_inference
 
 from ..errors import ModelError
 from .check import OPSETS, check_ops, skeleton
+from .constants import constants_to_initializers, fold_integers
 
 SAME_SHAPE = frozenset({"GroupNormalization", "Mish", "HardSwish", "Celu", "MeanVarianceNormalization", "LRN"})
 
@@ -22,7 +22,8 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
         del copy.functions[:]
     check_ops(copy)
     graph = copy.graph
-    _constants_to_initializers(graph)
+    constants_to_initializers(graph)
+    fold_integers(copy)
     names = {t.name for t in graph.initializer}
     inputs = [i for i in graph.input if i.name not in names]
     if len(inputs) < len(graph.input):
@@ -75,31 +76,3 @@ def _check_versions(model: onnx.ModelProto) -> None:
     low, high = OPSETS
     if len(versions) != 1 or not low <= versions[0] <= high:
         raise ModelError(f"opset of the graph: expected {low} to {high}, found {versions}; convert or export it anew")
-
-
-def _constants_to_initializers(graph: onnx.GraphProto) -> None:
-    outputs = {o.name for o in graph.output}
-    kept = []
-    for node in graph.node:
-        if node.op_type != "Constant" or node.output[0] in outputs:
-            kept.append(node)
-            continue
-        graph.initializer.append(_constant(node))
-    if len(kept) < len(graph.node):
-        del graph.node[:]
-        graph.node.extend(kept)
-
-
-def _constant(node: onnx.NodeProto) -> onnx.TensorProto:
-    attribute = node.attribute[0]
-    value = helper.get_attribute_value(attribute)
-    if attribute.name == "value":
-        tensor = onnx.TensorProto()
-        tensor.CopyFrom(value)
-        tensor.name = node.output[0]
-        return tensor
-    kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
-    if attribute.name not in kinds:
-        label = f"node {node.name or node.output[0]!r} (Constant)"
-        raise ModelError(f"{label}: attribute {attribute.name} is not supported")
-    return numpy_helper.from_array(np.array(value, kinds[attribute.name]), node.output[0])
