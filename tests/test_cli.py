@@ -83,7 +83,7 @@ def test_info_and_doctor_speak_json(place: Path) -> None:
     doctor = json.loads(layer_fast("doctor", "--json").stdout)
     assert doctor["engines"]["onnxruntime"][0].isdigit()
     assert doctor["native"]["cuda_devices"] or doctor["native"]["cuda_reason"]
-    found = doctor["optional"]["openvino"]
+    found = doctor["engines"]["openvino"]
     assert found.removeprefix("missing: ") in layer_fast("doctor").stdout, "the hint names the extra in its brackets"
 
 

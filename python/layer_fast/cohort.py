@@ -72,7 +72,7 @@ def run_cohort(
     twice = [scan_id for scan_id, n in Counter(ref.scan_id for ref in refs).items() if n > 1]
     if twice:
         raise TableError(f"expected every scan_id once, found more of {', '.join(sorted(twice)[:5])}")
-    pipeline = Pipeline(models, config)
+    pipeline = Pipeline(models, config, kept_choice=_kept_choice(out))
     with locked(out):
         ledger = Ledger(out / "ledger")
         _sweep(out)
@@ -187,6 +187,19 @@ def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
     return wanted
 
 
+def _kept_choice(out: Path) -> dict[str, Any] | None:
+    """The engine of the run whose folder this is, with the reason for it, or None where there was none."""
+    try:
+        facts = json.loads((out / "run.json").read_bytes())
+        engine = facts["engine"]["engine"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # nothing that this version would go on with
+    choice = facts.get("engine_choice")
+    if isinstance(choice, dict) and choice.get("chosen") == engine:
+        return choice
+    return {"chosen": engine, "why": "the engine of the run in this folder"}
+
+
 def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[str, int] | None) -> None:
     """run.json: what was run, with what. Without counts the run has not ended."""
     complete = counts is not None and "pending" not in counts
@@ -200,7 +213,8 @@ def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[
         "layer_fast": _version.__version__, "result_version": RESULT_VERSION, "complete": complete,
         "scans": len(refs), "counts": counts or {"pending": len(refs)},
         "config": pipeline.config.model_dump(mode="json"), "config_sha256": pipeline.config.sha256(),
-        "engine": pipeline.facts.fixed["engine"], "models": packages,
+        "engine": pipeline.facts.fixed["engine"], "engine_choice": pipeline.engine_choice,
+        "precision_agreement": pipeline.precision_agreement, "models": packages,
         "notice": "Research use only. Not a medical device. What a model uses is not what causes pain.",
     }  # fmt: skip
     write_atomic(out / "run.json", _json(facts))

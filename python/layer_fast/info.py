@@ -10,8 +10,7 @@ from . import _version, ops
 from .config import thread_budget
 from .engines import available_engines
 
-_OPTIONAL = {"torch": "torch", "captum": "torch", "cupy-cuda13x": "gpu", "tensorrt-rtx-cu13": "tensorrt",
-             "openvino": "openvino", "pydicom": "dicom"}  # fmt: skip
+_OPTIONAL = {"captum": "torch", "cupy-cuda13x": "gpu", "tensorrt-rtx-cu13": "tensorrt", "pydicom": "dicom"}
 
 
 def available() -> dict[str, Any]:

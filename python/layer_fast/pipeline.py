@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, make_config, thread_budget
-from .engines import choose_engine, engine_facts
+from .engines import engine_facts
+from .engines.choice import choose
 from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
 from .steps.explain import Explanation, explain
@@ -20,6 +21,7 @@ from .steps.guarded import Work, advance
 from .steps.lane import Lane
 from .steps.picture import save_pictures
 from .steps.prepare import ModelInput, prepare
+from .steps.probe import checks, precision_agreement, probe
 from .steps.read import align, read
 from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
@@ -32,18 +34,26 @@ class Pipeline:
     """Models and options, ready to run scans.
 
     models: what `load_models` returns, or a path it takes. config: RunConfig, a dict of its options, or None.
+    kept_choice: `engine_choice` of an earlier run that this one goes on with; it overrides engine "auto".
+    engine_choice: the engine and why it was taken (engines.choice). precision_agreement: by classifier how far a
+    reduced precision is from float32 on drawn inputs, None in float32.
     Raises ConfigError, ModelError, EngineError before the first scan.
     """
 
-    def __init__(self, models: Models | str | Path, config: RunConfig | dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        models: Models | str | Path,
+        config: RunConfig | dict[str, Any] | None = None,
+        *,
+        kept_choice: dict[str, Any] | None = None,
+    ) -> None:
         self.config = make_config(config)
         self.models = models if isinstance(models, Models) else load_models(models)
-        self._engine = choose_engine(self.config.engine)
-        self.facts = RunFacts.of(self.models, self.config, engine_facts(self._engine, self.config.engine_threads))
-        self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
         if not self._classifiers():
             held = ", ".join(self.models.classifiers) or "none"
             raise ConfigError(f"setups {self.config.setups}: the models hold classifiers for {held}")
+        self._choose_engine(kept_choice)
+        self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._made: list[Lane] = []
         first = self._borrow_lane()
@@ -109,6 +119,16 @@ class Pipeline:
                 return [record(work, self.facts) for work in works]
         finally:
             self._idle.put(lane)
+
+    def _choose_engine(self, kept: dict[str, Any] | None) -> None:
+        c, packages = self.config, self._classifiers()
+        segmenter = (self.models.segmenter,) if self.models.segmenter and c.mask != "given" else ()
+        probes = lambda: [probe(packages[0], c), *checks((*segmenter, *packages), c)]  # noqa: E731
+        self.engine_choice = choose(c.engine, probes, threads=c.engine_threads, precision=c.precision, kept=kept)
+        self._engine: str = self.engine_choice["chosen"]
+        self.facts = RunFacts.of(self.models, c, engine_facts(self._engine, c.engine_threads, c.precision))
+        reduced = c.precision != "float32"
+        self.precision_agreement = precision_agreement(packages, c, self._engine) if reduced else None
 
     def _borrow_lane(self) -> Lane:
         try:

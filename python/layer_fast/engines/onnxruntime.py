@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError
-from .base import Arrays
+from .base import Arrays, describe
 
 
 class OnnxRuntimeEngine:
@@ -19,6 +20,8 @@ class OnnxRuntimeEngine:
     device = "cpu"
 
     def __init__(self, model: bytes, *, threads: int = 1, label: str = "graph") -> None:
+        # On import the library writes an identifier into the home folder and reports to its maker, unless told not to.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -35,19 +38,14 @@ class OnnxRuntimeEngine:
             raise EngineError(f"{label}: ONNX Runtime refused the graph: {_first_line(error)}") from error
 
     def run(self, feeds: Arrays, outputs: tuple[str, ...]) -> list[NDArray[Any]]:
-        contiguous = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        contiguous = {name: np.asarray(array, order="C") for name, array in feeds.items()}
         try:
             return list(self._session.run(list(outputs), contiguous))
         except Exception as error:
-            shapes = ", ".join(f"{n} {a.dtype}{list(a.shape)}" for n, a in feeds.items())
             expected = ", ".join(f"{i.name} {i.type}{i.shape}" for i in self._session.get_inputs())
-            raise EngineError(f"{self._label}: {_first_line(error)}; expected {expected}; got {shapes}") from error
-
-
-def version() -> str:
-    import onnxruntime
-
-    return str(onnxruntime.__version__)
+            raise EngineError(
+                f"{self._label}: {_first_line(error)}; expected {expected}; got {describe(feeds)}"
+            ) from error
 
 
 def _first_line(error: Exception) -> str:

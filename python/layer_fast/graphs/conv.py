@@ -61,7 +61,7 @@ def _conv_strided(b: Builder, n: Node, dy: str, axes: list[Window], group: int) 
     back = b.op(
         "ConvTranspose",
         dy,
-        n.inputs[1],
+        n.own_weight(1),
         group=group,
         pads=pads,
         strides=strides,
@@ -87,7 +87,7 @@ def conv_transpose(b: Builder, n: Node, dy: str) -> Gradients:
     back = b.op(
         "Conv",
         dy,
-        n.inputs[1],
+        n.own_weight(1),
         group=group,
         pads=[w.before for w in axes] + [w.after for w in axes],
         strides=[w.stride for w in axes],

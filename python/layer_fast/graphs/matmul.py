@@ -59,10 +59,10 @@ def gemm(b: Builder, n: Node, dy: str) -> Gradients:
     left, right = n.inputs[:2]
     parts: list[str | None] = [None, None, None]
     if n.needs(0):
-        first, second = (right, dy) if flip_a else (dy, right)
+        first, second = (n.own_weight(1), dy) if flip_a else (dy, n.own_weight(1))
         parts[0] = b.op("Gemm", first, second, alpha=alpha, transA=flip_a and flip_b, transB=flip_a or 1 - flip_b)
     if n.needs(1):
-        first, second = (dy, left) if flip_b else (left, dy)
+        first, second = (dy, n.own_weight(0)) if flip_b else (n.own_weight(0), dy)
         parts[1] = b.op("Gemm", first, second, alpha=alpha, transA=flip_b or 1 - flip_a, transB=flip_a and flip_b)
     if n.needs(2):
         scaled = b.mul(dy, n.scalar(n.attr("beta", 1.0)))

@@ -89,6 +89,16 @@ class Node:
             raise self.refuse(f"{what} (input {i}) is computed or missing, expected a constant")
         return value
 
+    def own_weight(self, i: int) -> str:
+        """Input i for a node that reads it in another layout than this one does: as a copy where it is square.
+
+        OpenVINO (2026.4.1 at least) packs a weight for one of its readers and uses that for the others where the
+        shapes happen to fit: wrong numbers, no error. Where they do not fit, it packs twice.
+        """
+        value = self.value(i)
+        square = value is not None and value.ndim >= 2 and value.shape[0] == value.shape[1]
+        return self.builder.const(value) if value is not None and square else self.inputs[i]
+
     def scalar(self, value: float) -> str:
         """A constant in the dtype of the node's output."""
         return self.builder.const(np.array(value, self.builder.dtype(self.y)))

@@ -1,0 +1,91 @@
+"""PyTorch running an ONNX graph: the reference engine, and the one for GPUs that TensorRT does not serve."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from ...errors import EngineError
+from ..base import Arrays, Port, check_feeds
+from . import activations, conv, elementwise, indexing, matmul, movement, norm, pool, reductions, resize  # noqa: F401
+from .program import Program, as_tensor
+from .registry import Tensor
+
+
+class TorchEngine:
+    """A graph interpreted node by node with torch functions, without gradients; weights are moved once.
+
+    device: "cpu", "cuda" or "cuda:N". dtype: None for the graph's own types, or a floating torch dtype that stands
+    for every floating type of the graph, so that torch.float64 gives a reference in double precision.
+    threads: of torch on the CPU. torch holds one such number for the whole process, so engines of different thread
+    counts must not run at the same time. Raises EngineError for a graph that it cannot run, naming the node.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, model: bytes, *, threads: int = 1, label: str = "graph", device: str = "cpu", dtype: Any = None
+    ) -> None:
+        self._label, self._threads = label, threads
+        self.device = device
+        try:
+            proto = onnx.load_from_string(model)
+        except Exception as error:  # protobuf's own class
+            raise EngineError(f"{label}: expected an ONNX model, found {len(model)} bytes that are none") from error
+        place = torch.device(device)
+        if place.type == "cuda" and not torch.cuda.is_available():
+            raise EngineError(f"{label}: device {device!r}: this torch finds no CUDA device")
+        self._program = Program(proto, label, place, dtype)
+        optional = {t.name for t in proto.graph.initializer}
+        self._inputs = [Port.of(i) for i in proto.graph.input if i.name not in optional]
+        self._outputs = [o.name for o in proto.graph.output]
+
+    def run(self, feeds: Arrays, outputs: tuple[str, ...]) -> list[NDArray[Any]]:
+        """NumPy in, NumPy out; the results are copies."""
+        also = () if self._program.dtype is None else (np.float32, np.float64)
+        check_feeds(self._label, self._inputs, feeds, also)
+        place, dtype = self._program.device, self._program.dtype
+        tensors = {}
+        for name, array in feeds.items():
+            tensor = as_tensor(array) if array.dtype.kind not in "fiub" else torch.from_numpy(_readable(array))
+            tensors[name] = tensor.to(place, dtype if dtype is not None and tensor.is_floating_point() else None)
+        return [as_array(t) for t in self.run_tensors(tensors, outputs)]
+
+    def run_tensors(self, feeds: dict[str, Tensor], outputs: tuple[str, ...]) -> list[Tensor]:
+        """Tensors of the engine's device in, tensors of it out, nothing copied: an output may share memory with a
+        feed, a weight or another output, and must not be written to."""
+        for name in outputs:
+            if name not in self._outputs:
+                raise EngineError(f"{self._label}: expected outputs of {self._outputs}, got {name!r}")
+        if self._program.device.type == "cpu" and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        with self._exact():
+            return self._program.run(dict(feeds), tuple(outputs))
+
+    def _exact(self) -> AbstractContextManager[Any]:
+        """On a GPU torch would round the inputs of float32 convolutions to 10 bits (TF32), the reference must not."""
+        if self._program.device.type != "cuda":
+            return nullcontext()
+        held: AbstractContextManager[Any] = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        )
+        return held
+
+
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """A copy of a tensor's numbers, which may share their memory with a feed or a weight."""
+    if tensor.dtype == torch.bfloat16:
+        kind = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)
+        return np.array(tensor.cpu().contiguous().view(torch.int16).numpy()).view(kind)
+    return np.array(tensor.cpu().numpy())
+
+
+def _readable(array: NDArray[Any]) -> NDArray[Any]:
+    """torch warns of arrays that cannot be written to and refuses negative strides."""
+    array = np.asarray(array, order="C")
+    return array if array.flags.writeable else array.copy()
