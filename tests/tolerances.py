@@ -79,12 +79,13 @@ REFERENCE_DICE = {
 REFERENCE_SMOKE_AUC = 0.85
 
 # --- engines ---
-# The torch engine in float64 against the network itself in float64, L2 relative. The arithmetic agrees to 1e-12, but the
-# exporter folds batch normalisation into convolution weights and rounds those to float32.
+# The torch engine in float64 against the network itself in float64, L2 relative. The arithmetic agrees to 1e-12, but
+# the exporter folds batch normalisation into convolution weights and rounds those to float32.
 TORCH_FLOAT64 = 2e-6
 # Two float32 engines on the same graph, L2 relative: a few dozen layers of float32 sums in different orders.
 ENGINE_PAIR = 2e-5
-# fp16 compute, rounded after every node by one engine and in fused groups by another, L2 relative. Not for small logits.
+# fp16 compute, rounded after every node by one engine and in fused groups by another, L2 relative. Not for small
+# logits.
 ENGINE_PAIR_HALF = 2e-2
 # Layer tables of one tiny cohort from two engines: float32 sums of maps and values of size about 1, relative to the
 # largest number of the column.

@@ -12,8 +12,8 @@ from layer_fast import graphs
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 pytest.importorskip("torch", reason="the networks are exported from torch")
 pytest.importorskip("onnxscript", reason="the networks are exported with torch.onnx, which needs onnxscript")
-from graphs import export, single  # noqa: E402  (imports torch)
-from layer_fast.engines.openvino import _runtime  # noqa: E402  (imports openvino)
+from graphs import export, single
+from layer_fast.engines.openvino import _runtime
 
 
 def run_openvino(model: onnx.ModelProto, **inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -56,7 +56,6 @@ def _matmul_vector(b: Builder, n: Node, dy: str) -> Gradients:
 @rule("Gemm")
 def gemm(b: Builder, n: Node, dy: str) -> Gradients:
     alpha, flip_a, flip_b = n.attr("alpha", 1.0), n.attr("transA", 0), n.attr("transB", 0)
-    left, right = n.inputs[:2]
     parts: list[str | None] = [None, None, None]
     if n.needs(0):
         first, second = (n.own_weight(1), dy) if flip_a else (dy, n.own_weight(1))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...engines import open_engine
 from ...errors import ModelError
 from .networks import Classifier, folded, spatial_mean
 
@@ -83,10 +84,8 @@ def _clean(model: onnx.ModelProto, keep_outputs: list[str]) -> onnx.ModelProto:
 
 
 def _check_parity(net: nn.Module, model: onnx.ModelProto, sample: Tensor) -> None:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    found = session.run(["logits"], {"image": sample.numpy()})[0]
+    engine = open_engine("onnxruntime", model.SerializeToString(), threads=1, label="export")
+    (found,) = engine.run({"image": sample.numpy()}, ("logits",))
     with torch.no_grad():
         expected = net(sample).numpy()
     worst = float(np.abs(found - expected).max()) / max(float(np.abs(expected).max()), 1.0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import factorial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import ops
+from ...engines import Engine, open_engine
 from ...errors import ModelError
 from ...graphs import gradcam
 from ...models import ModelPackage, fill_image
@@ -19,13 +19,8 @@ PLAYERS = NUM_LAYERS + 1
 Array = NDArray[np.float64]
 
 
-def _session(data: bytes, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+def _session(data: bytes, threads: int) -> Engine:
+    return open_engine("onnxruntime", data, threads=threads, label="model card")
 
 
 def shapley_matrix() -> tuple[NDArray[np.bool_], Array]:
@@ -74,7 +69,7 @@ class Reader:
         return float(self._margins(image[None, self.channels])[0])
 
     def _margins(self, batch: NDArray[np.float32]) -> Array:
-        logits = self.session.run(["logits"], {"image": np.ascontiguousarray(batch)})[0]
+        logits = self.session.run({"image": batch}, ("logits",))[0]
         return np.asarray(logits @ self.weights, dtype=np.float64)
 
     def read(self, image: NDArray[np.float32], labels: NDArray[np.uint8]) -> Reading:
@@ -91,7 +86,7 @@ class Reader:
 
     def _cam(self, own: NDArray[np.float32], labels: NDArray[np.uint8]) -> tuple[Array, Array]:
         feeds = {"image": np.ascontiguousarray(own[None]), "cotangent": self.weights[None]}
-        maps = self.cam_session.run(["cam"], feeds)[0]  # (1, z, y, x), or (slices, y, x) of a 2D model
+        maps = self.cam_session.run(feeds, ("cam",))[0]  # (1, z, y, x), or (slices, y, x) of a 2D model
         cam = np.maximum(maps.reshape(-1, *maps.shape[-2:]), 0.0).astype(np.float64)
         nz, ny, nx = cam.shape
         bz, by, bx = (n // m for n, m in zip(labels.shape, cam.shape, strict=True))
@@ -110,7 +105,7 @@ class SegmenterReader:
 
     def labels(self, image: NDArray[np.float32], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         """Labels uint8 on the scan's grid (z, y, x) of one model input (z, y, x)."""
-        logits = self.session.run(["logits"], {"image": image[None, None]})[0][0]
+        logits = self.session.run({"image": image[None, None]}, ("logits",))[0][0]
         return np.asarray(ops.argmax_resample(np.ascontiguousarray(logits), shape), dtype=np.uint8)
 
 
