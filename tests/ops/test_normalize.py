@@ -30,7 +30,9 @@ def test_against_the_oracle(dtype: str, method: str, within: str, threads: int) 
     got = ops.normalize(volume, method=method, within=choice, window=window, threads=threads)
     want = oracle.normalize(volume, method, choice, window=window)
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, want, rtol=tolerances.NORMALIZE_RELATIVE, atol=tolerances.NORMALIZE_ABSOLUTE)
+    np.testing.assert_allclose(
+        got, want, rtol=tolerances.NORMALIZE_RELATIVE, atol=tolerances.NORMALIZE_ABSOLUTE
+    )
 
 
 def test_the_ends_of_the_range_are_exactly_0_and_1() -> None:
