@@ -10,13 +10,14 @@ XPass::XPass(const AxisTaps& taps) : rows_(kernels::resample_rows()) {
   const int lanes = rows_.lanes;
   plan_.width = taps.width;
   plan_.n = taps.size();
-  plan_.stride = (plan_.n + lanes - 1) / lanes * lanes;
-  const auto count = static_cast<std::size_t>(plan_.stride * plan_.width);
+  plan_.groups = (plan_.n + lanes - 1) / lanes;
+  const std::int64_t stride = plan_.groups * lanes;
+  const auto count = static_cast<std::size_t>(stride * plan_.width);
   weight_.assign(count, 0.0f);
   index_.resize(count);
   for (int t = 0; t < taps.width; ++t) {
-    for (std::int64_t x = 0; x < plan_.stride; ++x) {
-      const auto to = static_cast<std::size_t>(t * plan_.stride + x);
+    for (std::int64_t x = 0; x < stride; ++x) {
+      const auto to = static_cast<std::size_t>(t * stride + x);
       index_[to] = taps.indices(std::min(x, plan_.n - 1))[t];
       if (x < plan_.n) weight_[to] = taps.weights(x)[t];
     }

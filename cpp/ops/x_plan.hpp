@@ -18,7 +18,7 @@ class XPass {
 
   // row: followed by kRowSlack readable floats.
   void operator()(const float* row, float* out) const { rows_.along_x(plan_, row, out); }
-  std::int64_t size() const { return plan_.n; }
+  const kernels::XPlan& plan() const { return plan_; }
 
  private:
   void find_windows(int lanes);
