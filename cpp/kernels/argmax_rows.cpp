@@ -5,6 +5,10 @@
 #include "kernels/lanes.hpp"
 #include "kernels/x_taps.hpp"
 
+#if defined(__SSSE3__)
+#include <tmmintrin.h>
+#endif
+
 namespace layer_fast::kernels::LF_ISA {
 namespace {
 
@@ -24,9 +28,9 @@ bool all_finite(const float* values, std::int64_t n) {
 constexpr float kRelative = 0x1p-19f;
 constexpr float kAbsolute = 1e-30f;  // where products are subnormal
 
-// One group of lanes: read(k) gives class k's logits. Returns the largest magnitude's bits.
+// One group of lanes: read(k) gives class k's logits. The largest magnitudes' bits so far are kept in `most`.
 template <class Read>
-inline std::int32_t decide_group(Read read, int classes, std::uint8_t* __restrict label) {
+inline void decide_group(Read read, int classes, Ints& most, std::uint8_t* __restrict label) {
   Floats best = read(0), second = fill(-__builtin_inff());
   Ints largest = magnitude_bits(best), winner = fill_int(0);
   for (int k = 1; k < classes; ++k) {
@@ -35,35 +39,37 @@ inline std::int32_t decide_group(Read read, int classes, std::uint8_t* __restric
     largest = larger(largest, magnitude_bits(v));
     take_larger(v, k, best, winner);
   }
-  float lead[kLanes];
-  std::int32_t magnitude[kLanes], klass[kLanes], most = 0;
-  store(lead, best - second);
-  store(magnitude, largest);
-  store(klass, winner);
-  for (int i = 0; i < kLanes; ++i) {
-    most = most > magnitude[i] ? most : magnitude[i];
-    const float needed = kRelative * __builtin_bit_cast(float, magnitude[i]) + kAbsolute;
-    label[i] = static_cast<std::uint8_t>(lead[i] > needed ? klass[i] : kOpen);
+  most = larger(most, largest);
+  const Floats needed = fill(kRelative) * as_floats(largest) + fill(kAbsolute);
+  std::int32_t code[kLanes];
+  store(code, where_greater(best - second, needed, winner, fill_int(kOpen)));
+  for (int i = 0; i < kLanes; ++i) label[i] = static_cast<std::uint8_t>(code[i]);
+}
+
+bool finite_bits(Ints most) {
+  std::int32_t bits[kLanes];
+  store(bits, most);
+  for (const std::int32_t b : bits) {
+    if (b >= kInfinityBits) return false;
   }
-  return most;
+  return true;
 }
 
 bool decide(const float* row, std::int64_t stride, int classes, std::int64_t n, std::uint8_t* label) {
-  std::int32_t most = 0;
+  Ints most = fill_int(0);
   const bool done = for_groups(n, [&](std::int64_t x) {
-    const std::int32_t bits = decide_group([&](int k) { return load(row + k * stride + x); }, classes, label + x);
-    most = most > bits ? most : bits;
+    decide_group([&](int k) { return load(row + k * stride + x); }, classes, most, label + x);
   });
-  if (done) return most < kInfinityBits;
+  if (done) return finite_bits(most);
   std::uint8_t few[kLanes];
   const auto padded = [&](int k) {
     float values[kLanes] = {};
     for (std::int64_t x = 0; x < n; ++x) values[x] = row[k * stride + x];
     return load(values);
   };
-  most = decide_group(padded, classes, few);
+  decide_group(padded, classes, most, few);
   for (std::int64_t x = 0; x < n; ++x) label[x] = few[x];
-  return most < kInfinityBits;
+  return finite_bits(most);
 }
 
 void agree(const std::uint8_t* const rows[4], std::int64_t n, std::uint8_t* __restrict cells) {
@@ -76,18 +82,29 @@ void agree(const std::uint8_t* const rows[4], std::int64_t n, std::uint8_t* __re
   for (std::int64_t i = 0; i < n; ++i) cells[i] = cells[i] == cells[i + 1] ? cells[i] : kOpen;
 }
 
-std::int64_t spread(const std::uint8_t* cells, const std::int32_t* index, std::int64_t n, std::uint8_t* __restrict label,
-                    std::int32_t* open) {
+// One group of cells; the largest of them. kOpen is the largest of all.
+inline bool spread_group(const std::uint8_t* cells, const std::uint8_t* lane, std::uint8_t* __restrict label) {
+#if defined(__SSSE3__)
+  const __m128i picked = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(cells)),
+                                          _mm_loadu_si128(reinterpret_cast<const __m128i*>(lane)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(label), picked);
+  return _mm_movemask_epi8(_mm_cmpeq_epi8(picked, _mm_set1_epi8(static_cast<char>(kOpen)))) != 0;
+#else
+  unsigned most = 0;
+  for (int i = 0; i < kArgmaxGroup; ++i) {
+    label[i] = cells[lane[i]];
+    most = most > label[i] ? most : label[i];
+  }
+  return most == kOpen;
+#endif
+}
+
+std::int64_t spread(const std::uint8_t* cells, const std::int32_t* base, const std::uint8_t* lane, std::int64_t groups,
+                    std::uint8_t* label, std::int32_t* open) {
   std::int64_t count = 0;
-  for (std::int64_t x0 = 0; x0 < n; x0 += kArgmaxGroup) {
-    const std::int64_t x1 = n - x0 < kArgmaxGroup ? n : x0 + kArgmaxGroup;
-    unsigned most = 0;
-    for (std::int64_t x = x0; x < x1; ++x) {
-      const unsigned cell = cells[index[x]];
-      label[x] = static_cast<std::uint8_t>(cell);
-      most = most > cell ? most : cell;
-    }
-    if (most == kOpen) open[count++] = static_cast<std::int32_t>(x0 / kArgmaxGroup);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    open[count] = static_cast<std::int32_t>(g);
+    count += spread_group(cells + base[g], lane + g * kArgmaxGroup, label + g * kArgmaxGroup) ? 1 : 0;
   }
   return count;
 }

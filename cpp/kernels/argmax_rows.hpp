@@ -17,9 +17,10 @@ struct ArgmaxRows {
   bool (*decide)(const float* row, std::int64_t stride, int classes, std::int64_t n, std::uint8_t* label);
   // cells[i]: the label that all four rows have at i and at i + 1 (the last: at i), else kOpen. cells: n + 1 bytes.
   void (*agree)(const std::uint8_t* const rows[4], std::int64_t n, std::uint8_t* cells);
-  // label[x] = cells[index[x]] for n outputs; the groups with a kOpen among them go to `open`, their number back.
-  std::int64_t (*spread)(const std::uint8_t* cells, const std::int32_t* index, std::int64_t n, std::uint8_t* label,
-                         std::int32_t* open);
+  // label[x] = cells[base + lane[x]] for `groups` groups of kArgmaxGroup outputs, lane < 16; those with a kOpen among
+  // them go to `open`, their number back. cells is followed by 16 readable bytes, open by one that may be written.
+  std::int64_t (*spread)(const std::uint8_t* cells, const std::int32_t* base, const std::uint8_t* lane,
+                         std::int64_t groups, std::uint8_t* label, std::int32_t* open);
   // The class of the largest of `classes` rows, interpolated along x, in `count` groups. Taps: one or two.
   void (*largest)(const XPlan& plan, const float* rows, std::int64_t stride, int classes, const std::int32_t* groups,
                   std::int64_t count, std::uint8_t* label);

@@ -36,8 +36,12 @@ inline Ints magnitude_bits(Floats v) { return _mm512_and_si512(_mm512_castps_si5
 inline Ints larger(Ints a, Ints b) { return _mm512_maskz_max_epi32(kAll, a, b); }
 inline Floats larger(Floats a, Floats b) { return _mm512_maskz_max_ps(kAll, a, b); }
 inline Floats smaller(Floats a, Floats b) { return _mm512_maskz_min_ps(kAll, a, b); }
+inline Ints where_greater(Floats a, Floats b, Ints yes, Ints no) {
+  return _mm512_mask_mov_epi32(no, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), yes);
+}
+inline Floats as_floats(Ints bits) { return _mm512_castsi512_ps(bits); }
 inline void take_larger(Floats v, std::int32_t klass, Floats& best, Ints& label) {
-  label = _mm512_mask_mov_epi32(label, _mm512_cmp_ps_mask(v, best, _CMP_GT_OQ), fill_int(klass));
+  label = where_greater(v, best, fill_int(klass), label);
   best = larger(v, best);
 }
 inline __m512i load_index(const std::int32_t* p) { return _mm512_loadu_si512(p); }
@@ -77,8 +81,12 @@ inline Ints magnitude_bits(Floats v) { return _mm256_and_si256(_mm256_castps_si2
 inline Ints larger(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
 inline Floats larger(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 inline Floats smaller(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+inline Ints where_greater(Floats a, Floats b, Ints yes, Ints no) {
+  return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GT_OQ)));
+}
+inline Floats as_floats(Ints bits) { return _mm256_castsi256_ps(bits); }
 inline void take_larger(Floats v, std::int32_t klass, Floats& best, Ints& label) {
-  label = _mm256_blendv_epi8(label, fill_int(klass), _mm256_castps_si256(_mm256_cmp_ps(v, best, _CMP_GT_OQ)));
+  label = where_greater(v, best, fill_int(klass), label);
   best = larger(v, best);
 }
 inline __m256i load_index(const std::int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
@@ -109,8 +117,10 @@ inline Ints magnitude_bits(Floats v) { return static_cast<Ints>(__builtin_bit_ca
 inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 inline Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
+inline Ints where_greater(Floats a, Floats b, Ints yes, Ints no) { return a > b ? yes : no; }
+inline Floats as_floats(Ints bits) { return __builtin_bit_cast(float, bits); }
 inline void take_larger(Floats v, std::int32_t klass, Floats& best, Ints& label) {
-  label = v > best ? klass : label;
+  label = where_greater(v, best, klass, label);
   best = larger(v, best);
 }
 inline void store(float* p, Floats v) { *p = v; }

@@ -1,10 +1,15 @@
 #include "kernels/resample_rows.hpp"
 
+#include <cstddef>
 #include <limits>
 
 #include "kernels/lanes.hpp"
 #include "kernels/x_taps.hpp"
 #include "ops/resample_voxel.hpp"
+
+#if defined(__SSSE3__)
+#include <tmmintrin.h>
+#endif
 
 namespace layer_fast::kernels::LF_ISA {
 namespace {
@@ -80,10 +85,7 @@ void cross(const void* const* untyped, const float* wz, const float* wy, std::in
   const auto* rows = reinterpret_cast<const T* const*>(untyped);
   const T *r0 = rows[0], *r1 = rows[1], *r2 = rows[2], *r3 = rows[3];
   const float z0 = wz[0], z1 = wz[1], y0 = wy[0], y1 = wy[1];
-  ask_for(r0, n, ahead);
-  ask_for(r1, n, ahead);
-  ask_for(r2, n, ahead);
-  ask_for(r3, n, ahead);
+  for (int t = 0; ahead > 0 && t < 4; ++t) ask_for(rows[t], n, ahead);
   const bool done = for_groups(n, [=](std::int64_t x) {
     const Floats first = fill(z0) * load(r0 + x) + fill(z1) * load(r1 + x);
     const Floats second = fill(z0) * load(r2 + x) + fill(z1) * load(r3 + x);
@@ -127,6 +129,46 @@ void along_x(const XPlan& plan, const float* row, float* out) {
   }
 }
 
+// ---- nearest ----
+
+#if defined(__SSSE3__)
+
+void pick_u8(const std::uint8_t* row, const PickPlan& plan, std::uint8_t* out) {
+  const auto part = [&](std::int64_t half) {
+    const __m128i lane = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(plan.lane + half * 8));
+    return _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row + plan.base[half])), lane);
+  };
+  std::int64_t x = 0;
+  for (; x + 16 <= plan.n; x += 16) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + x), _mm_unpacklo_epi64(part(x / 8), part(x / 8 + 1)));
+  }
+  for (; x < plan.n; ++x) out[x] = row[plan.base[x / 8] + plan.lane[x]];
+}
+
+#else
+
+void pick_u8(const std::uint8_t* row, const PickPlan& plan, std::uint8_t* out) {
+  for (std::int64_t x = 0; x < plan.n; ++x) out[x] = row[plan.base[x / 8] + plan.lane[x]];
+}
+
+#endif
+
+// ---- past the cache ----
+
+void stream(const float* from, float* to, std::int64_t n) {
+#if defined(__SSE2__)
+  for (std::int64_t i = 0; i < n; i += 4) _mm_stream_ps(to + i, _mm_load_ps(from + i));
+#else
+  __builtin_memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
+#endif
+}
+
+void stream_end() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
 // ---- to the output's dtype ----
 
 void window(float* row, std::int64_t n, float lo, float hi) {
@@ -152,6 +194,9 @@ const ResampleRows resample_rows{
     {combine<float>, cross<float>},
     kLanes,
     along_x,
+    pick_u8,
+    stream,
+    stream_end,
     window,
     convert<std::uint8_t>,
     convert<std::int16_t>,

@@ -28,6 +28,14 @@ struct XPlan {
   const std::int32_t* lane = nullptr;  // index - base
 };
 
+// Nearest neighbours along x: out[x] = row[base[x / 8] + lane[x]], lane < 16. `lane` is followed by 8 readable bytes,
+// and base + 16 lies within the row.
+struct PickPlan {
+  std::int64_t n = 0;
+  const std::int32_t* base = nullptr;
+  const std::uint8_t* lane = nullptr;
+};
+
 // Rows of one dtype combined into a row of floats.
 struct RowKernels {
   // out[x] = sum over taps of weight * row[x], in tap order. rows: `width` pointers.
@@ -43,6 +51,12 @@ struct ResampleRows {
   int lanes;  // the group of along_x; 1: it reads `index` alone
   // out[x] = sum over taps of weight * row[index], in tap order.
   void (*along_x)(const XPlan& plan, const float* row, float* out);
+  void (*pick_u8)(const std::uint8_t* row, const PickPlan& plan, std::uint8_t* out);
+
+  // Copies n floats, a multiple of 16, past the cache; both ends lie on 64 bytes. Ends with stream_end, once a thread.
+  void (*stream)(const float* from, float* to, std::int64_t n);
+  void (*stream_end)();
+
   // clip((x - lo) / (hi - lo), 0, 1), in place.
   void (*window)(float* row, std::int64_t n, float lo, float hi);
   // Rounded half to even, saturated.

@@ -14,8 +14,26 @@ ArgmaxGrid::ArgmaxGrid(const float* logits, const ArrayView& view, const ArrayVi
       ty_(interpolation_taps(axes.y, Interpolation::linear, false)),
       along_x_(interpolation_taps(axes.x, Interpolation::linear, false)),
       early_(out.size() >= 2 * nz_ * ny_ * nx_) {
-  const AxisTaps tx = interpolation_taps(axes.x, Interpolation::linear, false);
-  for (std::int64_t x = 0; x < out_nx_; ++x) cell_x_.push_back(tx.indices(x)[0]);
+  find_cells(interpolation_taps(axes.x, Interpolation::linear, false));
+}
+
+void ArgmaxGrid::find_cells(const AxisTaps& tx) {
+  for (std::int64_t x0 = 0; x0 < out_nx_; x0 += kArgmaxGroup) {
+    const std::int64_t x1 = std::min(x0 + kArgmaxGroup, out_nx_);
+    std::int32_t low = tx.indices(x0)[0], lower_end = low, high = low;
+    for (std::int64_t x = x0; x < x1; ++x) {
+      low = std::min(low, tx.indices(x)[0]);
+      lower_end = std::max(lower_end, tx.indices(x)[0]);
+      high = std::max(high, tx.indices(x)[tx.width - 1]);
+    }
+    early_ = early_ && lower_end - low < 16;
+    base_.push_back(low);
+    first_.push_back(low);
+    last_.push_back(high);
+    for (std::int64_t x = x0; x < x0 + kArgmaxGroup; ++x) {
+      lane_.push_back(static_cast<std::uint8_t>((tx.indices(std::min(x, x1 - 1))[0] - low) & 15));
+    }
+  }
 }
 
 // Output planes that share planes of logits, several of them: those are looked at once a tile.
@@ -27,8 +45,7 @@ std::int64_t ArgmaxGrid::planes_per_tile() const {
 ArgmaxWorker::ArgmaxWorker(const ArgmaxGrid& grid)
     : grid_(grid), kernels_(kernels::argmax_rows()),
       rows_(static_cast<std::size_t>(grid.classes_ * (grid.nx_ + kernels::kRowSlack))),
-      cells_(static_cast<std::size_t>(grid.nx_ + 1)), pattern_(static_cast<std::size_t>(grid.out_nx_)),
-      open_(static_cast<std::size_t>((grid.out_nx_ + kArgmaxGroup - 1) / kArgmaxGroup)) {
+      cells_(static_cast<std::size_t>(grid.nx_ + 16)), pattern_(grid.lane_.size()), open_(grid.base_.size() + 1) {
   const std::int64_t volume = grid.nz_ * grid.ny_ * grid.nx_;
   for (int k = 0; k < grid.classes_; ++k) {
     classes_.emplace_back(grid.logits_ + k * volume, Dtype::f32, grid.ny_, grid.nx_, grid.tz_, grid.ty_);
@@ -38,10 +55,11 @@ ArgmaxWorker::ArgmaxWorker(const ArgmaxGrid& grid)
     return;
   }
   std::iota(open_.begin(), open_.end(), 0);  // every group of every row
-  open_count_ = static_cast<std::int64_t>(open_.size());
+  open_count_ = static_cast<std::int64_t>(grid.base_.size());
 }
 
 void ArgmaxWorker::plane(std::int64_t z, std::uint8_t* labels, std::vector<std::atomic<bool>>& seen) {
+  z_ = z;
   for (SeparableRows& rows : classes_) rows.begin(z);
   const std::uint8_t *low = nullptr, *high = nullptr;
   if (grid_.early_) {
@@ -77,19 +95,45 @@ void ArgmaxWorker::spread_row(std::int64_t y, const std::uint8_t* low_plane, con
     const std::uint8_t* const rows[4] = {low_plane + first, low_plane + second, high_plane + first,
                                          high_plane + second};
     kernels_.agree(rows, grid_.nx_, cells_.data());
-    open_count_ = kernels_.spread(cells_.data(), grid_.cell_x_.data(), grid_.out_nx_, pattern_.data(), open_.data());
+    open_count_ = kernels_.spread(cells_.data(), grid_.base_.data(), grid_.lane_.data(),
+                                  static_cast<std::int64_t>(grid_.base_.size()), pattern_.data(), open_.data());
   }
-  std::copy(pattern_.begin(), pattern_.end(), labels);
+  std::copy_n(pattern_.begin(), grid_.out_nx_, labels);
 }
 
 void ArgmaxWorker::interpolate(std::int64_t y, std::uint8_t* labels) {
   const std::int64_t stride = grid_.nx_ + kernels::kRowSlack;
-  float* row = rows_.data();
-  for (SeparableRows& rows : classes_) {
-    rows.row_to(y, row);
-    row += stride;
+  if (!cross_open_runs(y)) {
+    float* row = rows_.data();
+    for (SeparableRows& rows : classes_) {
+      rows.row_to(y, row);
+      row += stride;
+    }
   }
   kernels_.largest(grid_.along_x_.plan(), rows_.data(), stride, grid_.classes_, open_.data(), open_count_, labels);
+}
+
+bool ArgmaxWorker::cross_open_runs(std::int64_t y) {
+  const AxisTaps &tz = grid_.tz_, &ty = grid_.ty_;
+  if (tz.width != 2 || ty.width != 2 || 2 * open_count_ > static_cast<std::int64_t>(grid_.base_.size())) return false;
+  const std::int64_t plane = grid_.ny_ * grid_.nx_, volume = grid_.nz_ * plane;
+  const std::int64_t corner[4] = {tz.indices(z_)[0] * plane + ty.indices(y)[0] * grid_.nx_,
+                                  tz.indices(z_)[1] * plane + ty.indices(y)[0] * grid_.nx_,
+                                  tz.indices(z_)[0] * plane + ty.indices(y)[1] * grid_.nx_,
+                                  tz.indices(z_)[1] * plane + ty.indices(y)[1] * grid_.nx_};
+  const kernels::RowKernels& kernel = row_kernels(Dtype::f32);
+  for (std::int64_t i = 0; i < open_count_; ++i) {
+    auto group = static_cast<std::size_t>(open_[static_cast<std::size_t>(i)]);
+    std::int64_t from = grid_.first_[group], to = grid_.last_[group] + 1;
+    from = std::max<std::int64_t>(std::min(from, to - kernels::kRowSlack), 0);  // whole groups of lanes where possible
+    for (int k = 0; k < grid_.classes_; ++k) {
+      const float* logits = grid_.logits_ + k * volume + from;
+      const void* rows[4] = {logits + corner[0], logits + corner[1], logits + corner[2], logits + corner[3]};
+      kernel.cross(rows, tz.weights(z_), ty.weights(y), to - from, 0,
+                   rows_.data() + k * (grid_.nx_ + kernels::kRowSlack) + from);
+    }
+  }
+  return true;
 }
 
 }  // namespace layer_fast::impl

@@ -18,6 +18,8 @@ namespace layer_fast::impl {
 class ArgmaxGrid {
  public:
   ArgmaxGrid(const float* logits, const ArrayView& view, const ArrayView& out, const GridAxes& axes);
+  ArgmaxGrid(const ArgmaxGrid&) = delete;
+  ArgmaxGrid& operator=(const ArgmaxGrid&) = delete;
 
   // Whether looking for decided voxels of the logits' grid is likely to spare more than it costs.
   bool early() const { return early_; }
@@ -25,13 +27,16 @@ class ArgmaxGrid {
 
  private:
   friend class ArgmaxWorker;
+  void find_cells(const AxisTaps& tx);
 
   const float* logits_;
   std::int64_t nz_, ny_, nx_, out_ny_, out_nx_;
   int classes_;
   AxisTaps tz_, ty_;
   XPass along_x_;
-  std::vector<std::int32_t> cell_x_;  // the lower tap of each output along x
+  // The lower tap of each output along x, by groups of kArgmaxGroup; and each group's first and last tap.
+  std::vector<std::int32_t> base_, first_, last_;
+  std::vector<std::uint8_t> lane_;
   bool early_;
 };
 
@@ -49,6 +54,8 @@ class ArgmaxWorker {
   // Finds the open groups of row y; writes the labels of the others.
   void spread_row(std::int64_t y, const std::uint8_t* low_plane, const std::uint8_t* high_plane, std::uint8_t* labels);
   void interpolate(std::int64_t y, std::uint8_t* labels);
+  // Rows of all classes between the taps of `count` open groups; false where only whole rows can be had.
+  bool cross_open_runs(std::int64_t y);
 
   const ArgmaxGrid& grid_;
   const kernels::ArgmaxRows& kernels_;
@@ -59,6 +66,7 @@ class ArgmaxWorker {
   std::vector<std::uint8_t> cells_, pattern_;
   std::array<std::int32_t, 2> pattern_y_{-1, -1};  // the rows of logits that `pattern_` was made from
   std::vector<std::int32_t> open_;
+  std::int64_t z_ = 0;
   std::int64_t open_count_ = 0;
   bool finite_ = true;
 };

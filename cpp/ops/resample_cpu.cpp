@@ -6,6 +6,7 @@
 #include "ops/bspline_prefilter.hpp"
 #include "ops/oblique_voxel.hpp"
 #include "ops/resample_impl.hpp"
+#include "ops/row_stream.hpp"
 #include "ops/separable_rows.hpp"
 #include "ops/x_plan.hpp"
 #include "runtime/parallel.hpp"
@@ -73,6 +74,7 @@ void pick(const T* in, const ArrayView& in_view, const ArrayView& out_view, cons
   const AxisTaps tz = interpolation_taps(axes.z, Interpolation::nearest, false);
   const AxisTaps ty = interpolation_taps(axes.y, Interpolation::nearest, false);
   const AxisTaps tx = interpolation_taps(axes.x, Interpolation::nearest, false);
+  const BytePick bytes(tx, in_view.shape[2]);
   Out* out = out_view.out<Out>(kOp);
   const std::int64_t ny_in = in_view.shape[1], nx_in = in_view.shape[2];
   const std::int64_t ny = out_view.shape[1], nx = out_view.shape[2];
@@ -80,6 +82,12 @@ void pick(const T* in, const ArrayView& in_view, const ArrayView& out_view, cons
     for (std::int64_t y = y0; y < y1; ++y) {
       const T* row = in + (tz.index[static_cast<std::size_t>(z)] * ny_in + ty.index[static_cast<std::size_t>(y)]) * nx_in;
       Out* to = out + (z * ny + y) * nx;
+      if constexpr (sizeof(Out) == 1) {
+        if (bytes.near()) {
+          bytes(row, to);
+          continue;
+        }
+      }
       const std::int32_t* index = tx.index.data();
       for (std::int64_t x = 0; x < nx; ++x) to[x] = static_cast<Out>(row[index[x]]);
       if constexpr (std::is_same_v<Out, float>) {
@@ -99,17 +107,21 @@ void separable(const void* in, Dtype dtype, const ArrayView& in_view, const Arra
   const Writer writer(out, options);
   std::vector<SeparableRows> rows(static_cast<std::size_t>(threads),
                                   SeparableRows(in, dtype, in_view.shape[1], in_view.shape[2], tz, ty));
-  std::vector<std::vector<float>> lines(static_cast<std::size_t>(threads),
-                                        std::vector<float>(static_cast<std::size_t>(nx)));
+  const bool streamed = out.dtype == Dtype::f32 && past_the_cache(out.size() * 4);
+  std::vector<RowStream> lines(static_cast<std::size_t>(threads), RowStream(nx));
   for_rows(out, threads, [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int worker) {
     SeparableRows& source = rows[static_cast<std::size_t>(worker)];
+    RowStream& line = lines[static_cast<std::size_t>(worker)];
     source.begin(z);
+    if (streamed) line.begin(reinterpret_cast<float*>(writer.at((z * ny + y0) * nx)));
     for (std::int64_t y = y0; y < y1; ++y) {
       const std::int64_t voxel = (z * ny + y) * nx;
-      float* row = writer.target(voxel, lines[static_cast<std::size_t>(worker)].data());
+      float* row = streamed ? line.row() : writer.target(voxel, line.row());
       along_x(source.row(y), row);
       writer.finish(row, nx, voxel);
+      if (streamed) line.commit(nx);
     }
+    if (streamed) line.end();
   });
 }
 

@@ -48,4 +48,18 @@ void XPass::find_windows(int lanes) {
   for (std::size_t i = 0; i < index_.size(); ++i) lane_[i] = index_[i] - base_[i / static_cast<std::size_t>(half)];
 }
 
+BytePick::BytePick(const AxisTaps& taps, std::int64_t n_in) : rows_(kernels::resample_rows()), near_(n_in >= 16) {
+  plan_.n = taps.size();
+  for (std::int64_t x0 = 0; x0 < plan_.n; x0 += 8) {
+    const auto first = taps.index.begin() + x0, last = taps.index.begin() + std::min(x0 + 8, plan_.n);
+    const auto [low, high] = std::minmax_element(first, last);
+    base_.push_back(std::min(*low, static_cast<std::int32_t>(std::max<std::int64_t>(n_in - 16, 0))));
+    near_ = near_ && *high - base_.back() < 16;
+    for (auto index = first; index != last; ++index) lane_.push_back(static_cast<std::uint8_t>(*index - base_.back()));
+  }
+  lane_.resize(lane_.size() + 8);
+  plan_.base = base_.data();
+  plan_.lane = lane_.data();
+}
+
 }  // namespace layer_fast::impl

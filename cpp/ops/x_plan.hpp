@@ -29,4 +29,22 @@ class XPass {
   std::vector<std::int32_t> index_, base_, lane_;
 };
 
+// Nearest neighbours of bytes along x, where every eight outputs lie within sixteen voxels.
+class BytePick {
+ public:
+  BytePick(const AxisTaps& taps, std::int64_t n_in);
+  BytePick(const BytePick&) = delete;
+  BytePick& operator=(const BytePick&) = delete;
+
+  bool near() const { return near_; }
+  void operator()(const std::uint8_t* row, std::uint8_t* out) const { rows_.pick_u8(row, plan_, out); }
+
+ private:
+  const kernels::ResampleRows& rows_;
+  kernels::PickPlan plan_;
+  bool near_;
+  std::vector<std::int32_t> base_;
+  std::vector<std::uint8_t> lane_;
+};
+
 }  // namespace layer_fast::impl
