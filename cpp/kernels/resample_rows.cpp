@@ -133,7 +133,8 @@ void along_x(const XPlan& plan, const float* row, float* out) {
 
 #if defined(__SSSE3__)
 
-void pick_u8(const std::uint8_t* row, const PickPlan& plan, std::uint8_t* out) {
+void pick_u8(const std::uint8_t* row, const std::uint8_t* next, const PickPlan& plan, std::uint8_t* out) {
+  ask_for(next, plan.n_in, 0);
   const auto part = [&](std::int64_t half) {
     const __m128i lane = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(plan.lane + half * 8));
     return _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row + plan.base[half])), lane);
@@ -147,7 +148,7 @@ void pick_u8(const std::uint8_t* row, const PickPlan& plan, std::uint8_t* out) {
 
 #else
 
-void pick_u8(const std::uint8_t* row, const PickPlan& plan, std::uint8_t* out) {
+void pick_u8(const std::uint8_t* row, const std::uint8_t*, const PickPlan& plan, std::uint8_t* out) {
   for (std::int64_t x = 0; x < plan.n; ++x) out[x] = row[plan.base[x / 8] + plan.lane[x]];
 }
 

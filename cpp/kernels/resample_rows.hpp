@@ -32,6 +32,7 @@ struct XPlan {
 // and base + 16 lies within the row.
 struct PickPlan {
   std::int64_t n = 0;
+  std::int64_t n_in = 0;
   const std::int32_t* base = nullptr;
   const std::uint8_t* lane = nullptr;
 };
@@ -51,7 +52,8 @@ struct ResampleRows {
   int lanes;  // the group of along_x; 1: it reads `index` alone
   // out[x] = sum over taps of weight * row[index], in tap order.
   void (*along_x)(const XPlan& plan, const float* row, float* out);
-  void (*pick_u8)(const std::uint8_t* row, const PickPlan& plan, std::uint8_t* out);
+  // next: the row that comes after, to fetch it early.
+  void (*pick_u8)(const std::uint8_t* row, const std::uint8_t* next, const PickPlan& plan, std::uint8_t* out);
 
   // Copies n floats, a multiple of 16, past the cache; both ends lie on 64 bytes. Ends with stream_end, once a thread.
   void (*stream)(const float* from, float* to, std::int64_t n);

@@ -2,6 +2,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/oblique_rows.hpp"
 #include "ops/axis_taps.hpp"
 #include "ops/bspline_prefilter.hpp"
 #include "ops/oblique_voxel.hpp"
@@ -15,6 +16,16 @@ namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "resample";
+
+kernels::ObliqueRows::Linear oblique_linear(Dtype dtype) {
+  const kernels::ObliqueRows& rows = kernels::oblique_rows();
+  switch (dtype) {
+    case Dtype::u8: return rows.linear_u8;
+    case Dtype::i16: return rows.linear_i16;
+    case Dtype::u16: return rows.linear_u16;
+    default: return rows.linear_f32;
+  }
+}
 
 // A float32 row into the output's dtype, and where the x pass may write it.
 class Writer {
@@ -78,13 +89,16 @@ void pick(const T* in, const ArrayView& in_view, const ArrayView& out_view, cons
   Out* out = out_view.out<Out>(kOp);
   const std::int64_t ny_in = in_view.shape[1], nx_in = in_view.shape[2];
   const std::int64_t ny = out_view.shape[1], nx = out_view.shape[2];
+  const auto row_of = [&](std::int64_t z, std::int64_t y) {
+    return in + (tz.index[static_cast<std::size_t>(z)] * ny_in + ty.index[static_cast<std::size_t>(y)]) * nx_in;
+  };
   for_rows(out_view, resolve_threads(options.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
     for (std::int64_t y = y0; y < y1; ++y) {
-      const T* row = in + (tz.index[static_cast<std::size_t>(z)] * ny_in + ty.index[static_cast<std::size_t>(y)]) * nx_in;
+      const T* row = row_of(z, y);
       Out* to = out + (z * ny + y) * nx;
       if constexpr (sizeof(Out) == 1) {
         if (bytes.near()) {
-          bytes(row, to);
+          bytes(row, row_of(z, std::min(y + 1, ny - 1)), to);
           continue;
         }
       }
@@ -126,22 +140,34 @@ void separable(const void* in, Dtype dtype, const ArrayView& in_view, const Arra
 }
 
 template <class T>
-void oblique(const T* in, const ArrayView& in_view, const ArrayView& out, const ResampleOptions& options) {
-  const GridMap& map = *options.grid_map;
+void oblique_row(const T* in, const ArrayView& in_view, const GridMap& map, Interpolation kind, std::int64_t z,
+                 std::int64_t y, std::int64_t nx, float* row) {
   const std::int64_t nz_in = in_view.shape[0], ny_in = in_view.shape[1], nx_in = in_view.shape[2];
+  for (std::int64_t x = 0; x < nx; ++x) {
+    const auto taps_z = voxel::taps_at(voxel::mapped(map.data(), z, y, x), nz_in, kind);
+    const auto taps_y = voxel::taps_at(voxel::mapped(map.data() + 4, z, y, x), ny_in, kind);
+    const auto taps_x = voxel::taps_at(voxel::mapped(map.data() + 8, z, y, x), nx_in, kind);
+    row[x] = voxel::sum_taps(in, ny_in, nx_in, taps_z, taps_y, taps_x);
+  }
+}
+
+template <class T>
+void oblique(const T* in, const ArrayView& in_view, const ArrayView& out, const ResampleOptions& options) {
   const std::int64_t ny = out.shape[1], nx = out.shape[2];
-  const Interpolation kind = options.interpolation;
   const Writer writer(out, options);
+  const kernels::ObliqueRows::Linear linear = oblique_linear(DtypeOf<T>::value);
+  const bool fast = options.interpolation == Interpolation::linear && in_view.shape[2] > 1;
+  const kernels::ObliqueVolume volume{in, in_view.shape[0], in_view.shape[1], in_view.shape[2],
+                                      options.grid_map->data()};
   for_rows(out, resolve_threads(options.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
     std::vector<float> line(static_cast<std::size_t>(nx));
     for (std::int64_t y = y0; y < y1; ++y) {
       const std::int64_t voxel = (z * ny + y) * nx;
       float* row = writer.target(voxel, line.data());
-      for (std::int64_t x = 0; x < nx; ++x) {
-        const auto taps_z = voxel::taps_at(voxel::mapped(map.data(), z, y, x), nz_in, kind);
-        const auto taps_y = voxel::taps_at(voxel::mapped(map.data() + 4, z, y, x), ny_in, kind);
-        const auto taps_x = voxel::taps_at(voxel::mapped(map.data() + 8, z, y, x), nx_in, kind);
-        row[x] = voxel::sum_taps(in, ny_in, nx_in, taps_z, taps_y, taps_x);
+      if (fast) {
+        linear(volume, z, y, nx, row);
+      } else {
+        oblique_row(in, in_view, *options.grid_map, options.interpolation, z, y, nx, row);
       }
       writer.finish(row, nx, voxel);
     }

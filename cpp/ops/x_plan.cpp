@@ -50,6 +50,7 @@ void XPass::find_windows(int lanes) {
 
 BytePick::BytePick(const AxisTaps& taps, std::int64_t n_in) : rows_(kernels::resample_rows()), near_(n_in >= 16) {
   plan_.n = taps.size();
+  plan_.n_in = n_in;
   for (std::int64_t x0 = 0; x0 < plan_.n; x0 += 8) {
     const auto first = taps.index.begin() + x0, last = taps.index.begin() + std::min(x0 + 8, plan_.n);
     const auto [low, high] = std::minmax_element(first, last);

@@ -37,7 +37,9 @@ class BytePick {
   BytePick& operator=(const BytePick&) = delete;
 
   bool near() const { return near_; }
-  void operator()(const std::uint8_t* row, std::uint8_t* out) const { rows_.pick_u8(row, plan_, out); }
+  void operator()(const std::uint8_t* row, const std::uint8_t* next, std::uint8_t* out) const {
+    rows_.pick_u8(row, next, plan_, out);
+  }
 
  private:
   const kernels::ResampleRows& rows_;
