@@ -139,6 +139,52 @@ void separable(const void* in, Dtype dtype, const ArrayView& in_view, const Arra
   });
 }
 
+// One worker's plane of B-spline coefficients along y and x, and the rows read from it.
+struct SplinePlane {
+  std::vector<float> plane, row;
+  std::vector<const void*> z_rows, y_rows;
+  PlaneFilter filter;
+  RowStream line;
+
+  SplinePlane(std::int64_t ny, std::int64_t nx, std::int64_t nx_out, const AxisTaps& tz, const AxisTaps& ty)
+      : plane(static_cast<std::size_t>(ny * nx)), row(static_cast<std::size_t>(nx + kernels::kRowSlack)),
+        z_rows(static_cast<std::size_t>(tz.width)), y_rows(static_cast<std::size_t>(ty.width)), filter(ny, nx),
+        line(nx_out) {}
+};
+
+// A plane of output at a time: along z, filter and interpolation are one sum over samples, along y and x the plane is
+// filtered in the cache. So nothing of the volume's size is kept.
+void splined(const ArrayView& in, const ArrayView& out, const GridAxes& axes, const ResampleOptions& options) {
+  const AxisTaps tz = cardinal_taps(axes.z), ty = interpolation_taps(axes.y, Interpolation::bspline, false);
+  const XPass along_x(interpolation_taps(axes.x, Interpolation::bspline, false));
+  const std::int64_t ny_in = in.shape[1], nx_in = in.shape[2], ny = out.shape[1], nx = out.shape[2];
+  const auto item = static_cast<std::int64_t>(dtype_size(in.dtype));
+  const int team = worker_count(out.shape[0], resolve_threads(options.threads));
+  const Writer writer(out, options);
+  std::vector<SplinePlane> planes(static_cast<std::size_t>(team), SplinePlane(ny_in, nx_in, nx, tz, ty));
+  parallel_for(out.shape[0], team, [&](std::int64_t z, int worker) {
+    SplinePlane& own = planes[static_cast<std::size_t>(worker)];
+    for (std::int64_t y = 0; y < ny_in; ++y) {
+      for (int t = 0; t < tz.width; ++t) {
+        own.z_rows[static_cast<std::size_t>(t)] =
+            static_cast<const char*>(in.data) + (tz.indices(z)[t] * ny_in + y) * nx_in * item;
+      }
+      row_kernels(in.dtype).combine(own.z_rows.data(), tz.weights(z), tz.width, nx_in, own.plane.data() + y * nx_in);
+    }
+    own.filter(own.plane.data());
+    for (std::int64_t y = 0; y < ny; ++y) {
+      for (int t = 0; t < ty.width; ++t) {
+        own.y_rows[static_cast<std::size_t>(t)] = own.plane.data() + ty.indices(y)[t] * nx_in;
+      }
+      row_kernels(Dtype::f32).combine(own.y_rows.data(), ty.weights(y), ty.width, nx_in, own.row.data());
+      const std::int64_t voxel = (z * ny + y) * nx;
+      float* row = writer.target(voxel, own.line.row());
+      along_x(own.row.data(), row);
+      writer.finish(row, nx, voxel);
+    }
+  });
+}
+
 template <class T>
 void oblique_row(const T* in, const ArrayView& in_view, const GridMap& map, Interpolation kind, std::int64_t z,
                  std::int64_t y, std::int64_t nx, float* row) {
@@ -177,13 +223,12 @@ void oblique(const T* in, const ArrayView& in_view, const ArrayView& out, const 
 template <class T>
 void from_type(const ArrayView& in, const ArrayView& workspace, const ArrayView& out, const ResampleOptions& options) {
   const std::optional<GridAxes> axes = separable_axes(in, out, options.grid_map);
-  if (options.interpolation == Interpolation::bspline) {
-    bspline_prefilter(in, workspace, options.threads);
-    const float* coefficients = workspace.in<float>(kOp);
-    return axes ? separable(coefficients, Dtype::f32, in, out, *axes, options)
-                : oblique(coefficients, in, out, options);
-  }
   const T* data = in.in<T>(kOp);
+  if (options.interpolation == Interpolation::bspline) {
+    if (axes) return splined(in, out, *axes, options);
+    bspline_prefilter(in, workspace, options.threads);
+    return oblique(workspace.in<float>(kOp), in, out, options);
+  }
   if (!axes) return oblique(data, in, out, options);
   if (options.interpolation != Interpolation::nearest) return separable(data, in.dtype, in, out, *axes, options);
   out.dtype == Dtype::f32 ? pick<T, float>(data, in, out, *axes, options) : pick<T, T>(data, in, out, *axes, options);
