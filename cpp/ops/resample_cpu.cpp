@@ -4,7 +4,9 @@
 
 #include "kernels/oblique_rows.hpp"
 #include "ops/axis_taps.hpp"
+#include "ops/bspline_planes.hpp"
 #include "ops/bspline_prefilter.hpp"
+#include "ops/float_writer.hpp"
 #include "ops/oblique_voxel.hpp"
 #include "ops/resample_impl.hpp"
 #include "ops/row_stream.hpp"
@@ -26,44 +28,6 @@ kernels::ObliqueRows::Linear oblique_linear(Dtype dtype) {
     default: return rows.linear_f32;
   }
 }
-
-// A float32 row into the output's dtype, and where the x pass may write it.
-class Writer {
- public:
-  Writer(const ArrayView& out, const ResampleOptions& options)
-      : dtype_(out.dtype), item_(static_cast<std::int64_t>(dtype_size(out.dtype))), options_(options),
-        data_(out.dtype == Dtype::f32 ? reinterpret_cast<char*>(out.out<float>(kOp)) : writable_bytes(out)) {}
-
-  char* at(std::int64_t voxel) const { return data_ + voxel * item_; }
-  // Where row `voxel` is to be computed: in place for float32, else in `line`.
-  float* target(std::int64_t voxel, float* line) const {
-    return dtype_ == Dtype::f32 ? reinterpret_cast<float*>(at(voxel)) : line;
-  }
-  void finish(float* row, std::int64_t n, std::int64_t voxel) const {
-    switch (dtype_) {
-      case Dtype::u8: return rows_.to_u8(row, n, at(voxel));
-      case Dtype::i16: return rows_.to_i16(row, n, at(voxel));
-      case Dtype::u16: return rows_.to_u16(row, n, at(voxel));
-      default: break;
-    }
-    if (options_.has_window) rows_.window(row, n, options_.lo, options_.hi);
-  }
-
- private:
-  static char* writable_bytes(const ArrayView& out) {
-    switch (out.dtype) {
-      case Dtype::u8: return reinterpret_cast<char*>(out.out<std::uint8_t>(kOp));
-      case Dtype::i16: return reinterpret_cast<char*>(out.out<std::int16_t>(kOp));
-      default: return reinterpret_cast<char*>(out.out<std::uint16_t>(kOp));
-    }
-  }
-
-  const kernels::ResampleRows& rows_ = kernels::resample_rows();
-  Dtype dtype_;
-  std::int64_t item_;
-  const ResampleOptions& options_;
-  char* data_;
-};
 
 // ---- traversals: row(z, y0, y1, worker) for runs of output rows, cut into tiles by the data ----
 
@@ -118,7 +82,7 @@ void separable(const void* in, Dtype dtype, const ArrayView& in_view, const Arra
   const XPass along_x(interpolation_taps(axes.x, options.interpolation, options.antialias));
   const std::int64_t ny = out.shape[1], nx = out.shape[2];
   const int threads = worker_count(out.shape[0] * ny, resolve_threads(options.threads));
-  const Writer writer(out, options);
+  const FloatWriter writer(out, options);
   std::vector<SeparableRows> rows(static_cast<std::size_t>(threads),
                                   SeparableRows(in, dtype, in_view.shape[1], in_view.shape[2], tz, ty));
   const bool streamed = out.dtype == Dtype::f32 && past_the_cache(out.size() * 4);
@@ -139,52 +103,6 @@ void separable(const void* in, Dtype dtype, const ArrayView& in_view, const Arra
   });
 }
 
-// One worker's plane of B-spline coefficients along y and x, and the rows read from it.
-struct SplinePlane {
-  std::vector<float> plane, row;
-  std::vector<const void*> z_rows, y_rows;
-  PlaneFilter filter;
-  RowStream line;
-
-  SplinePlane(std::int64_t ny, std::int64_t nx, std::int64_t nx_out, const AxisTaps& tz, const AxisTaps& ty)
-      : plane(static_cast<std::size_t>(ny * nx)), row(static_cast<std::size_t>(nx + kernels::kRowSlack)),
-        z_rows(static_cast<std::size_t>(tz.width)), y_rows(static_cast<std::size_t>(ty.width)), filter(ny, nx),
-        line(nx_out) {}
-};
-
-// A plane of output at a time: along z, filter and interpolation are one sum over samples, along y and x the plane is
-// filtered in the cache. So nothing of the volume's size is kept.
-void splined(const ArrayView& in, const ArrayView& out, const GridAxes& axes, const ResampleOptions& options) {
-  const AxisTaps tz = cardinal_taps(axes.z), ty = interpolation_taps(axes.y, Interpolation::bspline, false);
-  const XPass along_x(interpolation_taps(axes.x, Interpolation::bspline, false));
-  const std::int64_t ny_in = in.shape[1], nx_in = in.shape[2], ny = out.shape[1], nx = out.shape[2];
-  const auto item = static_cast<std::int64_t>(dtype_size(in.dtype));
-  const int team = worker_count(out.shape[0], resolve_threads(options.threads));
-  const Writer writer(out, options);
-  std::vector<SplinePlane> planes(static_cast<std::size_t>(team), SplinePlane(ny_in, nx_in, nx, tz, ty));
-  parallel_for(out.shape[0], team, [&](std::int64_t z, int worker) {
-    SplinePlane& own = planes[static_cast<std::size_t>(worker)];
-    for (std::int64_t y = 0; y < ny_in; ++y) {
-      for (int t = 0; t < tz.width; ++t) {
-        own.z_rows[static_cast<std::size_t>(t)] =
-            static_cast<const char*>(in.data) + (tz.indices(z)[t] * ny_in + y) * nx_in * item;
-      }
-      row_kernels(in.dtype).combine(own.z_rows.data(), tz.weights(z), tz.width, nx_in, own.plane.data() + y * nx_in);
-    }
-    own.filter(own.plane.data());
-    for (std::int64_t y = 0; y < ny; ++y) {
-      for (int t = 0; t < ty.width; ++t) {
-        own.y_rows[static_cast<std::size_t>(t)] = own.plane.data() + ty.indices(y)[t] * nx_in;
-      }
-      row_kernels(Dtype::f32).combine(own.y_rows.data(), ty.weights(y), ty.width, nx_in, own.row.data());
-      const std::int64_t voxel = (z * ny + y) * nx;
-      float* row = writer.target(voxel, own.line.row());
-      along_x(own.row.data(), row);
-      writer.finish(row, nx, voxel);
-    }
-  });
-}
-
 template <class T>
 void oblique_row(const T* in, const ArrayView& in_view, const GridMap& map, Interpolation kind, std::int64_t z,
                  std::int64_t y, std::int64_t nx, float* row) {
@@ -200,7 +118,7 @@ void oblique_row(const T* in, const ArrayView& in_view, const GridMap& map, Inte
 template <class T>
 void oblique(const T* in, const ArrayView& in_view, const ArrayView& out, const ResampleOptions& options) {
   const std::int64_t ny = out.shape[1], nx = out.shape[2];
-  const Writer writer(out, options);
+  const FloatWriter writer(out, options);
   const kernels::ObliqueRows::Linear linear = oblique_linear(DtypeOf<T>::value);
   const bool fast = options.interpolation == Interpolation::linear && in_view.shape[2] > 1;
   const kernels::ObliqueVolume volume{in, in_view.shape[0], in_view.shape[1], in_view.shape[2],
@@ -225,7 +143,7 @@ void from_type(const ArrayView& in, const ArrayView& workspace, const ArrayView&
   const std::optional<GridAxes> axes = separable_axes(in, out, options.grid_map);
   const T* data = in.in<T>(kOp);
   if (options.interpolation == Interpolation::bspline) {
-    if (axes) return splined(in, out, *axes, options);
+    if (axes) return bspline_planes(in, out, *axes, options);
     bspline_prefilter(in, workspace, options.threads);
     return oblique(workspace.in<float>(kOp), in, out, options);
   }
