@@ -21,12 +21,14 @@ struct AxisTaps {
   std::int64_t size() const { return static_cast<std::int64_t>(index.size()) / width; }
   const std::int32_t* indices(std::int64_t out) const { return index.data() + out * width; }
   const float* weights(std::int64_t out) const { return weight.data() + out * width; }
-  AxisTaps tap_major() const;  // [width][n_out]: what a vectorised pass along the axis wants
 };
 
 // Taps of an interpolation. `antialias` widens the kernel of shrinking axes by the scale and normalises the weights
 // over the voxels inside the volume (the filter of PIL, and of torch with antialias=True).
 AxisTaps interpolation_taps(const voxel::AxisMap& axis, Interpolation interpolation, bool antialias);
+
+// Taps of bspline on samples instead of coefficients: prefilter and interpolation of one axis in one.
+AxisTaps cardinal_taps(const voxel::AxisMap& axis);
 
 // Overlap of each output voxel's box with each input voxel, as fractions of the box.
 AxisTaps box_taps(const voxel::AxisMap& axis);
