@@ -40,6 +40,7 @@ py::typing::Dict<py::str, py::object> build_info() {
   info["compiler"] = LAYER_FAST_COMPILER;
   info["flags"] = LAYER_FAST_FLAGS;
   info["isa"] = layer_fast::kernel_isa();
+  info["isas"] = layer_fast::runnable_isas();
   info["threads"] = layer_fast::resolve_threads(0);
   info["cuda_built"] = cuda.built;
   info["cuda_devices"] = devices;

@@ -10,6 +10,7 @@
 #include "ops/axis_taps.hpp"
 #include "ops/oblique_voxel.hpp"
 #include "ops/separable_rows.hpp"
+#include "ops/x_plan.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -25,7 +26,7 @@ void check_finite(const float* logits, std::int64_t n) {
 
 // One worker's rows: a reader per class, the interpolated line, the best logit and its class so far.
 struct Team {
-  std::vector<SeparableRows<float>> classes;
+  std::vector<SeparableRows> classes;
   std::vector<float> line, best;
   std::vector<std::int32_t> label;
 
@@ -51,14 +52,14 @@ struct Team {
 void separable(const float* in, const ArrayView& logits, const ArrayView& out, const GridAxes& axes, int threads) {
   const AxisTaps tz = interpolation_taps(axes.z, Interpolation::linear, false);
   const AxisTaps ty = interpolation_taps(axes.y, Interpolation::linear, false);
-  const AxisTaps tx = interpolation_taps(axes.x, Interpolation::linear, false).tap_major();
+  const XPass along_x(interpolation_taps(axes.x, Interpolation::linear, false));
   const std::int64_t volume = logits.shape[1] * logits.shape[2] * logits.shape[3];
   const std::int64_t nz = out.shape[0], ny = out.shape[1], nx = out.shape[2];
   const std::int64_t block = rows_per_tile(ny, nx), blocks = (ny + block - 1) / block;
   std::uint8_t* labels = out.out<std::uint8_t>(kOp);
   Team one(nx);
   for (std::int64_t k = 0; k < logits.shape[0]; ++k) {
-    one.classes.emplace_back(in + k * volume, logits.shape[2], logits.shape[3], tz, ty);
+    one.classes.emplace_back(in + k * volume, Dtype::f32, logits.shape[2], logits.shape[3], tz, ty);
   }
   const int workers = worker_count(nz * blocks, threads);
   std::vector<Team> teams(static_cast<std::size_t>(workers), one);
@@ -69,7 +70,7 @@ void separable(const float* in, const ArrayView& logits, const ArrayView& out, c
     for (std::int64_t y = y0; y < std::min(y0 + block, ny); ++y) {
       team.start();
       for (std::size_t k = 0; k < team.classes.size(); ++k) {
-        along_x(tx, team.classes[k].row(y), team.line.data());
+        along_x(team.classes[k].row(y), team.line.data());
         team.offer(static_cast<std::int32_t>(k));
       }
       team.write(labels + (z * ny + y) * nx);

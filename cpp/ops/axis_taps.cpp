@@ -101,20 +101,6 @@ Row interpolation_row(const voxel::AxisMap& axis, Interpolation interpolation, b
 
 }  // namespace
 
-AxisTaps AxisTaps::tap_major() const {
-  AxisTaps turned{width, span, std::vector<std::int32_t>(index.size()), std::vector<float>(weight.size())};
-  const std::int64_t n = size();
-  for (std::int64_t out = 0; out < n; ++out) {
-    for (int t = 0; t < width; ++t) {
-      const auto from = static_cast<std::size_t>(out * width + t);
-      const auto to = static_cast<std::size_t>(t * n + out);
-      turned.index[to] = index[from];
-      turned.weight[to] = weight[from];
-    }
-  }
-  return turned;
-}
-
 AxisTaps interpolation_taps(const voxel::AxisMap& axis, Interpolation interpolation, bool antialias) {
   const bool widen = antialias && voxel::shrink(axis) > 1;
   std::vector<Row> rows(static_cast<std::size_t>(axis.n_out));

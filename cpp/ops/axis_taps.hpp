@@ -21,7 +21,6 @@ struct AxisTaps {
   std::int64_t size() const { return static_cast<std::int64_t>(index.size()) / width; }
   const std::int32_t* indices(std::int64_t out) const { return index.data() + out * width; }
   const float* weights(std::int64_t out) const { return weight.data() + out * width; }
-  AxisTaps tap_major() const;  // [width][n_out]: what a vectorised pass along the axis wants
 };
 
 // Taps of an interpolation. `antialias` widens the kernel of shrinking axes by the scale and normalises the weights

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -8,6 +7,7 @@
 #include "ops/oblique_voxel.hpp"
 #include "ops/resample_impl.hpp"
 #include "ops/separable_rows.hpp"
+#include "ops/x_plan.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -15,27 +15,45 @@ namespace {
 
 constexpr const char* kOp = "resample";
 
-// ---- from a float32 row to the output's dtype ----
+// A float32 row into the output's dtype, and where the x pass may write it.
+class Writer {
+ public:
+  Writer(const ArrayView& out, const ResampleOptions& options)
+      : dtype_(out.dtype), item_(static_cast<std::int64_t>(dtype_size(out.dtype))), options_(options),
+        data_(out.dtype == Dtype::f32 ? reinterpret_cast<char*>(out.out<float>(kOp)) : writable_bytes(out)) {}
 
-void store(const float* row, std::int64_t n, const ResampleOptions& options, float* out) {
-  if (!options.has_window) {
-    std::copy(row, row + n, out);
-    return;
+  char* at(std::int64_t voxel) const { return data_ + voxel * item_; }
+  // Where row `voxel` is to be computed: in place for float32, else in `line`.
+  float* target(std::int64_t voxel, float* line) const {
+    return dtype_ == Dtype::f32 ? reinterpret_cast<float*>(at(voxel)) : line;
   }
-  const float lo = options.lo, hi = options.hi;
-  for (std::int64_t x = 0; x < n; ++x) out[x] = voxel::windowed(row[x], lo, hi);
-}
-
-template <class Out>
-void store(const float* row, std::int64_t n, const ResampleOptions&, Out* out) {
-  constexpr auto low = static_cast<float>(std::numeric_limits<Out>::min());
-  constexpr auto high = static_cast<float>(std::numeric_limits<Out>::max());
-  for (std::int64_t x = 0; x < n; ++x) {
-    out[x] = static_cast<Out>(static_cast<std::int32_t>(voxel::saturated(row[x], low, high)));
+  void finish(float* row, std::int64_t n, std::int64_t voxel) const {
+    switch (dtype_) {
+      case Dtype::u8: return rows_.to_u8(row, n, at(voxel));
+      case Dtype::i16: return rows_.to_i16(row, n, at(voxel));
+      case Dtype::u16: return rows_.to_u16(row, n, at(voxel));
+      default: break;
+    }
+    if (options_.has_window) rows_.window(row, n, options_.lo, options_.hi);
   }
-}
 
-// ---- traversals: body(z, y, row scratch of nx, worker) for every output row, cut into tiles by the data ----
+ private:
+  static char* writable_bytes(const ArrayView& out) {
+    switch (out.dtype) {
+      case Dtype::u8: return reinterpret_cast<char*>(out.out<std::uint8_t>(kOp));
+      case Dtype::i16: return reinterpret_cast<char*>(out.out<std::int16_t>(kOp));
+      default: return reinterpret_cast<char*>(out.out<std::uint16_t>(kOp));
+    }
+  }
+
+  const kernels::ResampleRows& rows_ = kernels::resample_rows();
+  Dtype dtype_;
+  std::int64_t item_;
+  const ResampleOptions& options_;
+  char* data_;
+};
+
+// ---- traversals: row(z, y0, y1, worker) for runs of output rows, cut into tiles by the data ----
 
 template <class Row>
 void for_rows(const ArrayView& out, int threads, Row&& row) {
@@ -65,75 +83,72 @@ void pick(const T* in, const ArrayView& in_view, const ArrayView& out_view, cons
       const std::int32_t* index = tx.index.data();
       for (std::int64_t x = 0; x < nx; ++x) to[x] = static_cast<Out>(row[index[x]]);
       if constexpr (std::is_same_v<Out, float>) {
-        if (options.has_window) store(to, nx, options, to);
+        if (options.has_window) kernels::resample_rows().window(to, nx, options.lo, options.hi);
       }
     }
   });
 }
 
-template <class T, class Out>
-void separable(const T* in, const ArrayView& in_view, const ArrayView& out_view, const GridAxes& axes,
+void separable(const void* in, Dtype dtype, const ArrayView& in_view, const ArrayView& out, const GridAxes& axes,
                const ResampleOptions& options) {
   const AxisTaps tz = interpolation_taps(axes.z, options.interpolation, options.antialias);
   const AxisTaps ty = interpolation_taps(axes.y, options.interpolation, options.antialias);
-  const AxisTaps tx = interpolation_taps(axes.x, options.interpolation, options.antialias).tap_major();
-  const std::int64_t ny = out_view.shape[1], nx = out_view.shape[2];
-  const int threads = worker_count(out_view.shape[0] * ny, resolve_threads(options.threads));
-  Out* out = out_view.out<Out>(kOp);
-  std::vector<SeparableRows<T>> rows(static_cast<std::size_t>(threads),
-                                     SeparableRows<T>(in, in_view.shape[1], in_view.shape[2], tz, ty));
+  const XPass along_x(interpolation_taps(axes.x, options.interpolation, options.antialias));
+  const std::int64_t ny = out.shape[1], nx = out.shape[2];
+  const int threads = worker_count(out.shape[0] * ny, resolve_threads(options.threads));
+  const Writer writer(out, options);
+  std::vector<SeparableRows> rows(static_cast<std::size_t>(threads),
+                                  SeparableRows(in, dtype, in_view.shape[1], in_view.shape[2], tz, ty));
   std::vector<std::vector<float>> lines(static_cast<std::size_t>(threads),
                                         std::vector<float>(static_cast<std::size_t>(nx)));
-  for_rows(out_view, threads, [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int worker) {
-    SeparableRows<T>& source = rows[static_cast<std::size_t>(worker)];
-    float* line = lines[static_cast<std::size_t>(worker)].data();
+  for_rows(out, threads, [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int worker) {
+    SeparableRows& source = rows[static_cast<std::size_t>(worker)];
     source.begin(z);
     for (std::int64_t y = y0; y < y1; ++y) {
-      along_x(tx, source.row(y), line);
-      store(line, nx, options, out + (z * ny + y) * nx);
+      const std::int64_t voxel = (z * ny + y) * nx;
+      float* row = writer.target(voxel, lines[static_cast<std::size_t>(worker)].data());
+      along_x(source.row(y), row);
+      writer.finish(row, nx, voxel);
     }
   });
 }
 
-template <class T, class Out>
-void oblique(const T* in, const ArrayView& in_view, const ArrayView& out_view, const ResampleOptions& options) {
+template <class T>
+void oblique(const T* in, const ArrayView& in_view, const ArrayView& out, const ResampleOptions& options) {
   const GridMap& map = *options.grid_map;
   const std::int64_t nz_in = in_view.shape[0], ny_in = in_view.shape[1], nx_in = in_view.shape[2];
-  const std::int64_t ny = out_view.shape[1], nx = out_view.shape[2];
+  const std::int64_t ny = out.shape[1], nx = out.shape[2];
   const Interpolation kind = options.interpolation;
-  Out* out = out_view.out<Out>(kOp);
-  for_rows(out_view, resolve_threads(options.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
+  const Writer writer(out, options);
+  for_rows(out, resolve_threads(options.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
     std::vector<float> line(static_cast<std::size_t>(nx));
     for (std::int64_t y = y0; y < y1; ++y) {
+      const std::int64_t voxel = (z * ny + y) * nx;
+      float* row = writer.target(voxel, line.data());
       for (std::int64_t x = 0; x < nx; ++x) {
         const auto taps_z = voxel::taps_at(voxel::mapped(map.data(), z, y, x), nz_in, kind);
         const auto taps_y = voxel::taps_at(voxel::mapped(map.data() + 4, z, y, x), ny_in, kind);
         const auto taps_x = voxel::taps_at(voxel::mapped(map.data() + 8, z, y, x), nx_in, kind);
-        line[static_cast<std::size_t>(x)] = voxel::sum_taps(in, ny_in, nx_in, taps_z, taps_y, taps_x);
+        row[x] = voxel::sum_taps(in, ny_in, nx_in, taps_z, taps_y, taps_x);
       }
-      store(line.data(), nx, options, out + (z * ny + y) * nx);
+      writer.finish(row, nx, voxel);
     }
   });
 }
 
-template <class T, class Out>
-void run(const T* in, const ArrayView& in_view, const ArrayView& out, const ResampleOptions& options) {
-  const std::optional<GridAxes> axes = separable_axes(in_view, out, options.grid_map);
-  if (!axes) return oblique<T, Out>(in, in_view, out, options);
-  if (options.interpolation == Interpolation::nearest) return pick<T, Out>(in, in_view, out, *axes, options);
-  separable<T, Out>(in, in_view, out, *axes, options);
-}
-
 template <class T>
 void from_type(const ArrayView& in, const ArrayView& workspace, const ArrayView& out, const ResampleOptions& options) {
-  const bool same = out.dtype != Dtype::f32;
+  const std::optional<GridAxes> axes = separable_axes(in, out, options.grid_map);
   if (options.interpolation == Interpolation::bspline) {
     bspline_prefilter(in, workspace, options.threads);
     const float* coefficients = workspace.in<float>(kOp);
-    return same ? run<float, T>(coefficients, in, out, options) : run<float, float>(coefficients, in, out, options);
+    return axes ? separable(coefficients, Dtype::f32, in, out, *axes, options)
+                : oblique(coefficients, in, out, options);
   }
   const T* data = in.in<T>(kOp);
-  return same ? run<T, T>(data, in, out, options) : run<T, float>(data, in, out, options);
+  if (!axes) return oblique(data, in, out, options);
+  if (options.interpolation != Interpolation::nearest) return separable(data, in.dtype, in, out, *axes, options);
+  out.dtype == Dtype::f32 ? pick<T, float>(data, in, out, *axes, options) : pick<T, T>(data, in, out, *axes, options);
 }
 
 }  // namespace

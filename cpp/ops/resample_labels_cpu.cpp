@@ -6,6 +6,7 @@
 #include "ops/axis_taps.hpp"
 #include "ops/resample_labels_impl.hpp"
 #include "ops/separable_rows.hpp"
+#include "ops/x_plan.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -43,20 +44,21 @@ void resample_labels_cpu(const ArrayView& labels, const ArrayView& out, const st
   const std::int64_t count = out.shape[0], nz = out.shape[1], ny = out.shape[2], nx = out.shape[3];
   check_labels(in, labels.size(), count);
   const GridAxes axes = *separable_axes(labels, out, grid_map, 0, 1);
-  const AxisTaps tz = box_taps(axes.z), ty = box_taps(axes.y), tx = box_taps(axes.x).tap_major();
+  const AxisTaps tz = box_taps(axes.z), ty = box_taps(axes.y);
+  const XPass along_x(box_taps(axes.x));
   const std::int64_t ny_in = labels.shape[1], nx_in = labels.shape[2];
   const std::int64_t block = rows_per_tile(ny, nx);
   const std::int64_t blocks = (ny + block - 1) / block;
   const int team = worker_count(nz * blocks, resolve_threads(threads));
   std::vector<std::vector<float>> scratch(static_cast<std::size_t>(team),
-                                          std::vector<float>(static_cast<std::size_t>(count * nx_in)));
+                                          std::vector<float>(static_cast<std::size_t>(count * nx_in + kernels::kRowSlack)));
   parallel_for(nz * blocks, team, [&](std::int64_t tile, int worker) {
     std::vector<float>& weight = scratch[static_cast<std::size_t>(worker)];
     const std::int64_t z = tile / blocks, y0 = tile % blocks * block;
     for (std::int64_t y = y0; y < std::min(y0 + block, ny); ++y) {
       gather(in, ny_in, nx_in, tz, ty, z, y, weight);
       for (std::int64_t k = 0; k < count; ++k) {
-        along_x(tx, weight.data() + k * nx_in, fractions + ((k * nz + z) * ny + y) * nx);
+        along_x(weight.data() + k * nx_in, fractions + ((k * nz + z) * ny + y) * nx);
       }
     }
   });

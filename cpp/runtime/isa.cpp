@@ -1,26 +1,71 @@
 #include "runtime/isa.hpp"
 
-#include "runtime/multi_isa.hpp"
+#include <cstdlib>
+#include <string_view>
+
+#include "kernels/isa_list.hpp"
+#include "layer_fast/error.hpp"
 
 namespace layer_fast {
+namespace {
 
-std::string kernel_isa() {
-#if defined(LF_HAS_X86_64_V3_CLONES)
-  if (__builtin_cpu_supports("x86-64-v3")) return "x86-64-v3";  // the question that the loader asks
+// Features one by one: the names of the levels came to the compilers later than the levels.
+#if defined(__x86_64__)
+bool has_x86_64_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
+bool has_x86_64_v3() {
+  return has_x86_64_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
+bool has_x86_64_v4() {
+  return has_x86_64_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
-  return "x86-64-v4";
-#elif defined(__AVX2__) && defined(__FMA__)
-  return "x86-64-v3";
-#elif defined(__SSE4_2__)
-  return "x86-64-v2";
-#elif defined(__x86_64__)
-  return "x86-64-v1";
-#elif defined(__aarch64__)
-  return "aarch64";
-#else
-  return "generic";
-#endif
+[[maybe_unused]] bool has_generic() { return true; }
+
+struct Variant {
+  const char* name;
+  bool (*runs)();
+  bool automatic;  // false until the tests have passed on a machine that has it; then only LAYER_FAST_ISA chooses it
+};
+
+// Rising; in the order of LF_FOR_EACH_ISA.
+#define LF_VARIANT(isa, text, automatic) {text, &has_##isa, automatic},
+constexpr Variant kVariants[] = {LF_FOR_EACH_ISA_NAME(LF_VARIANT)};
+constexpr int kCount = static_cast<int>(sizeof(kVariants) / sizeof(kVariants[0]));
+
+std::string names() {
+  std::string text;
+  for (const std::string& name : runnable_isas()) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "no variant at all: this CPU is older than every one that was built" : text;
+}
+
+int choose() {
+  const char* wish = std::getenv("LAYER_FAST_ISA");
+  const bool forced = wish != nullptr && *wish != '\0';
+  for (int i = kCount - 1; i >= 0; --i) {
+    const bool wanted = forced ? std::string_view(wish) == kVariants[i].name : kVariants[i].automatic;
+    if (wanted && kVariants[i].runs()) return i;
+  }
+  refuse("isa", "LAYER_FAST_ISA to be what this build has and this CPU can run (" + names() + ")",
+         forced ? std::string("'") + wish + "'" : "a CPU without one");
+}
+
+}  // namespace
+
+int isa_index() {
+  static const int chosen = choose();  // stays unset where choose throws
+  return chosen;
+}
+
+std::string kernel_isa() { return kVariants[isa_index()].name; }
+
+std::vector<std::string> runnable_isas() {
+  std::vector<std::string> runnable;
+  for (const Variant& variant : kVariants) {
+    if (variant.runs()) runnable.emplace_back(variant.name);
+  }
+  return runnable;
 }
 
 }  // namespace layer_fast

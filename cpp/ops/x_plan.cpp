@@ -1,0 +1,50 @@
+#include "ops/x_plan.hpp"
+
+#include <algorithm>
+
+namespace layer_fast::impl {
+
+using kernels::XReach;
+
+XPass::XPass(const AxisTaps& taps) : rows_(kernels::resample_rows()) {
+  const int lanes = rows_.lanes;
+  plan_.width = taps.width;
+  plan_.n = taps.size();
+  plan_.stride = (plan_.n + lanes - 1) / lanes * lanes;
+  const auto count = static_cast<std::size_t>(plan_.stride * plan_.width);
+  weight_.assign(count, 0.0f);
+  index_.resize(count);
+  for (int t = 0; t < taps.width; ++t) {
+    for (std::int64_t x = 0; x < plan_.stride; ++x) {
+      const auto to = static_cast<std::size_t>(t * plan_.stride + x);
+      index_[to] = taps.indices(std::min(x, plan_.n - 1))[t];
+      if (x < plan_.n) weight_[to] = taps.weights(x)[t];
+    }
+  }
+  if (lanes > 1) find_windows(lanes);
+  plan_.weight = weight_.data();
+  plan_.index = index_.data();
+  plan_.base = base_.data();
+  plan_.lane = lane_.data();
+}
+
+void XPass::find_windows(int lanes) {
+  const std::int64_t half = lanes / 2;
+  bool one = true, two = true;  // one window to a group is enough; one to each half group
+  for (auto group = index_.begin(); group != index_.end(); group += lanes) {
+    const auto [low, high] = std::minmax_element(group, group + lanes);
+    one = one && *high - *low < lanes;
+    for (auto part = group; part != group + lanes; part += half) {
+      const auto [first, last] = std::minmax_element(part, part + half);
+      two = two && *last - *first < lanes;
+      base_.push_back(*first);
+    }
+  }
+  if (!two) return;
+  plan_.reach = one ? XReach::window : XReach::windows;
+  for (std::size_t b = 0; one && b < base_.size(); b += 2) base_[b] = base_[b + 1] = std::min(base_[b], base_[b + 1]);
+  lane_.resize(index_.size());
+  for (std::size_t i = 0; i < index_.size(); ++i) lane_[i] = index_[i] - base_[i / static_cast<std::size_t>(half)];
+}
+
+}  // namespace layer_fast::impl
