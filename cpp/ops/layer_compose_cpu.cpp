@@ -4,10 +4,10 @@
 #include <atomic>
 #include <vector>
 
+#include "kernels/labels.hpp"
 #include "layer_fast/error.hpp"
 #include "ops/layer_compose_impl.hpp"
 #include "ops/layer_compose_voxel.hpp"
-#include "ops/layer_reduce_impl.hpp"
 #include "runtime/multi_isa.hpp"
 #include "runtime/parallel.hpp"
 
@@ -87,7 +87,7 @@ void layer_compose_cpu(const ArrayView& image, const ArrayView& labels, const Ar
   std::atomic<int> highest{0};
   parallel_for(tiles, used, [&](std::int64_t tile, int worker) {
     const std::int64_t start = tile * kTile;
-    const int top = highest_label(task.labels + start, std::min(kTile, task.voxels - start));
+    const int top = kernels::labels().highest(task.labels + start, std::min(kTile, task.voxels - start));
     if (top < task.rows) return run_tile(task, start, scratch[static_cast<std::size_t>(worker)]);
     for (int seen = highest.load(); top > seen && !highest.compare_exchange_weak(seen, top);) {
     }

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "kernels/labels.hpp"
 #include "layer_fast/error.hpp"
-#include "ops/layer_reduce_impl.hpp"
 #include "ops/layer_weights_accum.hpp"
 #include "ops/layer_weights_impl.hpp"
 #include "ops/map_reader.hpp"
@@ -159,7 +159,7 @@ void layer_weights_cpu(const ArrayView& labels, const ArrayView& out, int num_la
   const Sizes size{{labels.shape[0], labels.shape[1], labels.shape[2]}, {out.shape[1], out.shape[2], out.shape[3]},
                    num_layers + 1};
   const int used = resolve_threads(threads);
-  const std::uint8_t highest = highest_label(label, labels.size());
+  const std::uint8_t highest = kernels::labels().highest(label, labels.size());
   expects(highest <= num_layers, kOp, "labels from 0 to num_layers = " + std::to_string(num_layers),
           "label " + std::to_string(highest));
   std::fill(weights, weights + out.size(), 0.0);
