@@ -14,7 +14,7 @@ constexpr float kLargest = __FLT_MAX__;
 constexpr int kBoundedRows = 16;  // with more, looking for the bounds would cost more than it saves
 using Pure = LayerTile::Pure;
 
-// ---- groups of one label ----
+// ---- groups of one label, or of two ----
 
 struct Range {
   Floats low[kHalves], high[kHalves];
@@ -85,7 +85,35 @@ bool add_pure(LayerTile& tile, const float* values, int label, std::int64_t coun
   return true;
 }
 
-// ---- groups of several labels, or with holes ----
+// Adds the voxels of a group, without holes, whose bits are set; the others add 0.
+void add_part(LayerTile& tile, const float* values, int label, unsigned bits) {
+  const float inf = __builtin_inff();
+  Pure& pure = tile.pure[label];
+  Range range;
+  float own[kGroup];
+  for (int h = 0; h < kHalves; ++h) {
+    const auto value = load_as<Floats>(values + h * kFull);
+    const unsigned here = bits >> (h * kFull);
+    store_as(own + h * kFull, keep(value, here, Floats{}));
+    range.low[h] = keep(value, here, Floats{} + inf);
+    range.high[h] = keep(value, here, Floats{} - inf);
+  }
+  add_sums<true>(own, kGroup, pure);
+  widen_range(range, pure);
+  tile.pure_count[label] += __builtin_popcount(bits);
+}
+
+// A border: a group, without holes, of its first and its last voxel's labels. False: it has others.
+bool add_border(LayerTile& tile, const float* values, const std::uint8_t* labels) {
+  const int first = labels[0], last = labels[kGroup - 1];
+  const unsigned front = equal_bits(labels, labels[0]), back = equal_bits(labels, labels[kGroup - 1]);
+  if (first == last || (front | back) != 0xffffu) return false;
+  add_part(tile, values, first, front);
+  add_part(tile, values, last, back);
+  return true;
+}
+
+// ---- groups of any labels, or with holes ----
 
 #if defined(__AVX2__)
 
@@ -153,12 +181,13 @@ void add_mixed(LayerTile& tile, const float* values, const std::uint8_t* labels)
     inside = inside & all_between(value, tile.floor, tile.ceiling);
     finite = finite & all_between(value, -kLargest, kLargest);
   }
+  if (!finite) return add_any(tile, values, labels, kGroup);
+  if (add_border(tile, values, labels)) return;
   if (inside) {
 #pragma GCC unroll 16
     for (int j = 0; j < kGroup; ++j) add_terms(tile, values[j], labels[j], j);
     return;
   }
-  if (!finite) return add_any(tile, values, labels, kGroup);
 #pragma GCC unroll 16
   for (int j = 0; j < kGroup; ++j) add_voxel(tile, values[j], labels[j], j);
   if (tile.rows <= kBoundedRows) set_bounds(tile);

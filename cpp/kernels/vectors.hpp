@@ -19,6 +19,7 @@ constexpr int kFull = kVectorBytes / 4;
 typedef double Doubles __attribute__((vector_size(kVectorBytes)));
 typedef float HalfFloats __attribute__((vector_size(kVectorBytes / 2)));
 typedef float Floats __attribute__((vector_size(kVectorBytes)));
+typedef std::uint32_t Words __attribute__((vector_size(kVectorBytes)));
 
 // Unaligned.
 template <class V>
@@ -31,6 +32,28 @@ inline V load_as(const void* from) {
 template <class V>
 inline void store_as(void* to, V value) {
   __builtin_memcpy(to, &value, sizeof(V));
+}
+
+// Past the caches, for results that are larger than these; `to` is aligned to kVectorBytes. done_streaming makes them seen.
+#if defined(__AVX512F__)
+inline void stream(float* to, Floats value) { _mm512_stream_ps(to, value); }
+inline void done_streaming() { _mm_sfence(); }
+#elif defined(__AVX2__)
+inline void stream(float* to, Floats value) { _mm256_stream_ps(to, value); }
+inline void done_streaming() { _mm_sfence(); }
+#elif defined(__SSE4_2__)
+inline void stream(float* to, Floats value) { _mm_stream_ps(to, value); }
+inline void done_streaming() { _mm_sfence(); }
+#else
+inline void stream(float* to, Floats value) { store_as(to, value); }
+inline void done_streaming() {}
+#endif
+
+// How many of n floats lie before the first aligned one.
+inline std::int64_t until_aligned(const float* to, std::int64_t n) {
+  const auto past = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(to) % kVectorBytes / sizeof(float));
+  const std::int64_t head = past == 0 ? 0 : kFull - past;
+  return head < n ? head : n;
 }
 
 // kWide floats as doubles.
@@ -113,6 +136,35 @@ inline bool all_equal_16(const std::uint8_t* bytes, std::uint8_t byte) {
 inline bool all_equal_64(const std::uint8_t* bytes, std::uint8_t byte) {
   return all_equal_16(bytes, byte) && all_equal_16(bytes + 16, byte) && all_equal_16(bytes + 32, byte) &&
          all_equal_16(bytes + 48, byte);
+}
+#endif
+
+// Which of 16 bytes equal `byte`, as bits; and of kFull floats those whose byte does, the others as `other`.
+#if defined(__SSE4_2__)
+inline unsigned equal_bits(const std::uint8_t* bytes, std::uint8_t byte) {
+  return static_cast<unsigned>(_mm_movemask_epi8(equals(bytes, _mm_set1_epi8(static_cast<char>(byte)))));
+}
+#else
+inline unsigned equal_bits(const std::uint8_t* bytes, std::uint8_t byte) {
+  unsigned bits = 0;
+  for (int j = 0; j < 16; ++j) bits |= static_cast<unsigned>(bytes[j] == byte) << j;
+  return bits;
+}
+#endif
+#if defined(__AVX512F__)
+inline Floats keep(Floats value, unsigned bits, Floats other) {
+  return _mm512_mask_blend_ps(static_cast<__mmask16>(bits), other, value);
+}
+#elif defined(__AVX2__)
+inline Floats keep(Floats value, unsigned bits, Floats other) {
+  const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i own = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), bit);
+  return _mm256_blendv_ps(other, value, _mm256_castsi256_ps(_mm256_cmpeq_epi32(own, bit)));
+}
+#else
+inline Floats keep(Floats value, unsigned bits, Floats other) {
+  for (int j = 0; j < kFull; ++j) other[j] = (bits >> j & 1u) != 0 ? value[j] : other[j];
+  return other;
 }
 #endif
 

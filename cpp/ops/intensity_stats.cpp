@@ -20,7 +20,7 @@ IntensityStats intensity_stats(const ArrayView& volume, Within within, const Arr
   if (volume.dtype == Dtype::f32) {
     expects(percentiles.empty() || workspace.size() >= volume.size(), kOp, "a workspace as large as the volume",
             workspace.shape_text());
-  } else {
+  } else if (histogram.axes > 0 || !percentiles.empty()) {
     const std::int64_t bins = volume.dtype == Dtype::u8 ? 256 : 65536;
     expects(histogram.has_shape({bins}), kOp, "a histogram of " + std::to_string(bins), histogram.shape_text());
   }

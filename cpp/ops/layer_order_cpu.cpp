@@ -5,7 +5,6 @@
 
 #include "ops/layer_reduce_impl.hpp"
 #include "ops/select_cpu.hpp"
-#include "runtime/multi_isa.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -20,7 +19,7 @@ struct Above {
   std::int64_t count;
 };
 
-LF_MULTI_ISA Above sum_above(const float* values, std::int64_t n, float threshold) {
+Above sum_above(const float* values, std::int64_t n, float threshold) {
   double lanes[kReduceLanes] = {};
   std::int64_t count = 0;
   const std::int64_t whole = n - n % kReduceLanes;
