@@ -113,6 +113,8 @@ Moments moments_tile(const float* values, const std::uint8_t* used, std::int64_t
 
 // ---- integers ----
 
+constexpr std::int32_t kBeyond = 65536;
+
 template <class T>
 struct Widths {
   using Sum = std::int64_t;
@@ -124,18 +126,20 @@ struct Widths<std::uint8_t> {  // 65536 squares of 255 are still below 2^32
   using Square = std::uint32_t;
 };
 
-template <class T>
-IntegerSums sums_of_piece(const T* values, const std::uint8_t* mask, bool nonzero, std::int64_t n) {
-  // Values left out become 0, which adds nothing; for the range they are chosen away.
-  std::int32_t low = 65536, high = -65536, count = 0;
+// What is left out becomes 0, which adds nothing, and lies beyond the range.
+template <class T, bool kMask, bool kNonzero>
+IntegerSums sums_of(const T* values, const std::uint8_t* mask, std::int64_t n) {
+  std::int32_t low = kBeyond, high = -kBeyond, count = 0;
   typename Widths<T>::Sum sum = 0;
   typename Widths<T>::Square sum_sq = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::int32_t value = values[i];
-    const bool in = (mask == nullptr || mask[i] != 0) & (!nonzero | (value != 0));
-    const std::int32_t kept = in ? value : 0;
-    low = (in ? value : 65536) < low ? value : low;
-    high = (in ? value : -65536) > high ? value : high;
+    bool in = true;
+    if constexpr (kMask) in = mask[i] != 0;
+    if constexpr (kNonzero) in = in & (value != 0);
+    const std::int32_t kept = in ? value : 0, least = in ? value : kBeyond, most = in ? value : -kBeyond;
+    low = least < low ? least : low;
+    high = most > high ? most : high;
     count += in;
     sum += kept;
     sum_sq += static_cast<std::uint32_t>(kept) * static_cast<std::uint32_t>(kept);
@@ -145,7 +149,9 @@ IntegerSums sums_of_piece(const T* values, const std::uint8_t* mask, bool nonzer
 
 template <class T>
 IntegerSums sums(const void* untyped, const std::uint8_t* mask, bool nonzero, std::int64_t n) {
-  return sums_of_piece(static_cast<const T*>(untyped), mask, nonzero, n);
+  const T* values = static_cast<const T*>(untyped);
+  if (mask != nullptr) return sums_of<T, true, false>(values, mask, n);
+  return nonzero ? sums_of<T, false, true>(values, mask, n) : sums_of<T, false, false>(values, mask, n);
 }
 
 }  // namespace

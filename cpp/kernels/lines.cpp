@@ -6,28 +6,29 @@
 namespace layer_fast::kernels::LF_ISA {
 namespace {
 
-constexpr std::int64_t kPiece = 512;  // on its way to memory a piece rests in the nearest cache
-
+// kWide voxels; the same as normalize_voxel, NaN included.
 template <class T, bool kClip>
-void plainly(const T* in, std::int64_t n, const Line& line, float* out) {
-  const double shift = line.shift, factor = line.factor;
-  for (std::int64_t i = 0; i < n; ++i) out[i] = normalize_voxel(in[i], shift, factor, kClip);
+Doubles scaled(const T* in, const Line& line) {
+  const Doubles zero = {}, value = (widen(in) - line.shift) * line.factor;
+  return kClip ? min_of(zero + 1.0, max_of(zero, value)) : value;
 }
 
 template <class T, bool kClip>
-void run_as(const T* in, std::int64_t n, const Line& line, float* out, bool past_caches) {
-  if (!past_caches) return plainly<T, kClip>(in, n, line, out);
-  alignas(64) float piece[kPiece];
+void one_by_one(const T* in, std::int64_t n, const Line& line, float* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = normalize_voxel(in[i], line.shift, line.factor, kClip);
+}
+
+template <class T, bool kClip>
+void run_as(const T* in, std::int64_t n, const Line& given, float* out, bool past_caches) {
+  const Line line = given;
   std::int64_t i = until_aligned(out, n);
-  plainly<T, kClip>(in, i, line, out);
-  for (; i + kFull <= n;) {
-    const std::int64_t left = (n - i) / kFull * kFull, size = left < kPiece ? left : kPiece;
-    plainly<T, kClip>(in + i, size, line, piece);
-    for (std::int64_t j = 0; j < size; j += kFull) stream(out + i + j, load_as<Floats>(piece + j));
-    i += size;
+  one_by_one<T, kClip>(in, i, line, out);
+  for (; i + kFull <= n; i += kFull) {
+    const Floats value = narrow(scaled<T, kClip>(in + i, line), scaled<T, kClip>(in + i + kWide, line));
+    past_caches ? stream(out + i, value) : store_as(out + i, value);
   }
-  plainly<T, kClip>(in + i, n - i, line, out + i);
-  done_streaming();
+  one_by_one<T, kClip>(in + i, n - i, line, out + i);
+  if (past_caches) done_streaming();
 }
 
 template <class T>

@@ -19,6 +19,7 @@ constexpr int kFull = kVectorBytes / 4;
 typedef double Doubles __attribute__((vector_size(kVectorBytes)));
 typedef float HalfFloats __attribute__((vector_size(kVectorBytes / 2)));
 typedef float Floats __attribute__((vector_size(kVectorBytes)));
+typedef std::int64_t Longs __attribute__((vector_size(kVectorBytes)));
 typedef std::uint32_t Words __attribute__((vector_size(kVectorBytes)));
 
 // Unaligned.
@@ -56,13 +57,43 @@ inline std::int64_t until_aligned(const float* to, std::int64_t n) {
   return head < n ? head : n;
 }
 
-// kWide floats as doubles.
+// kWide numbers as doubles, and two vectors of doubles rounded to floats.
 #if defined(__AVX512F__)
 inline Doubles widen(const float* from) { return _mm512_maskz_cvtps_pd(0xff, load_as<__m256>(from)); }
+inline Doubles widen(__m256i whole) { return _mm512_maskz_cvtepi32_pd(0xff, whole); }
+inline Doubles widen(const std::uint8_t* from) {
+  return widen(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(load_as<std::int64_t>(from))));
+}
+inline Doubles widen(const std::int16_t* from) { return widen(_mm256_cvtepi16_epi32(load_as<__m128i>(from))); }
+inline Doubles widen(const std::uint16_t* from) { return widen(_mm256_cvtepu16_epi32(load_as<__m128i>(from))); }
+inline Floats narrow(Doubles a, Doubles b) {
+  const __m512 low = _mm512_castps256_ps512(_mm512_maskz_cvtpd_ps(0xff, a));
+  return _mm512_maskz_insertf32x8(0xffff, low, _mm512_maskz_cvtpd_ps(0xff, b), 1);
+}
 #elif defined(__AVX2__)
 inline Doubles widen(const float* from) { return _mm256_cvtps_pd(load_as<__m128>(from)); }
+inline Doubles widen(const std::uint8_t* from) {
+  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(load_as<std::int32_t>(from))));
+}
+inline __m128i four_words(const void* from) { return _mm_loadl_epi64(static_cast<const __m128i*>(from)); }
+inline Doubles widen(const std::int16_t* from) { return _mm256_cvtepi32_pd(_mm_cvtepi16_epi32(four_words(from))); }
+inline Doubles widen(const std::uint16_t* from) { return _mm256_cvtepi32_pd(_mm_cvtepu16_epi32(four_words(from))); }
+inline Floats narrow(Doubles a, Doubles b) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(a)), _mm256_cvtpd_ps(b), 1);
+}
 #else
-inline Doubles widen(const float* from) { return __builtin_convertvector(load_as<HalfFloats>(from), Doubles); }
+template <class T>
+inline Doubles widen(const T* from) {
+  Doubles out;
+  for (int j = 0; j < kWide; ++j) out[j] = from[j];
+  return out;
+}
+inline Floats narrow(Doubles a, Doubles b) {
+  Floats out;
+  for (int j = 0; j < kWide; ++j) out[j] = static_cast<float>(a[j]);
+  for (int j = 0; j < kWide; ++j) out[kWide + j] = static_cast<float>(b[j]);
+  return out;
+}
 #endif
 
 // Is one of them NaN? Are all of them from low to high?

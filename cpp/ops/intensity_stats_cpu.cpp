@@ -7,7 +7,7 @@
 #include "layer_fast/error.hpp"
 #include "ops/intensity_stats_accum.hpp"
 #include "ops/intensity_stats_impl.hpp"
-#include "ops/select_cpu.hpp"
+#include "ops/order_search.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -45,32 +45,35 @@ Moments moments_of(const Tiles& tiles, std::int64_t tile, std::vector<std::uint8
   return intensities().moments(padded.data(), used.data(), whole, count);
 }
 
-// All used values side by side, in memory order.
-const float* gather(const Tiles& tiles, const std::vector<Chosen>& chosen, float* workspace, int threads) {
-  std::vector<std::int64_t> starts;
-  std::int64_t position = 0;
-  for (const Chosen& tile : chosen) {
-    starts.push_back(position);
-    position += tile.used;
-  }
-  if (position == tiles.voxels) return tiles.values;
-  std::vector<std::vector<std::uint8_t>> used(at(worker_count(tiles.count(), threads)),
-                                              std::vector<std::uint8_t>(at(kStatsTile)));
-  parallel_for(tiles.count(), threads, [&](std::int64_t tile, int worker) {
+// Label 1 where a voxel counts: ranks are searched as if that were a layer.
+std::vector<double> float_percentiles(const Tiles& tiles, const Moments& whole, const std::vector<double>& percentiles,
+                                      int threads) {
+  std::vector<std::vector<std::uint8_t>> used(at(std::max(threads, 1)), std::vector<std::uint8_t>(at(LabelledValues::kMost)));
+  const LabelledValues source{tiles.voxels, std::max(threads, 1), [&](std::int64_t start, std::int64_t n, int worker) {
     std::uint8_t* own = used[at(worker)].data();
-    tiles.choose(tile, own);
-    float* to = workspace + starts[at(tile)];
-    for (std::int64_t i = 0; i < tiles.size(tile); ++i) {
-      if (own[i] != 0) *to++ = tiles.values[tile * kStatsTile + i];
-    }
-  });
-  return workspace;
+    const std::uint8_t* mask = tiles.mask != nullptr ? tiles.mask + start : nullptr;
+    intensities().choose(tiles.values + start, mask, tiles.nonzero, n, own);
+    return LabelledValues::Piece{tiles.values + start, own};
+  }};
+  std::vector<LayerOrder> layers(2);
+  std::vector<double> quantiles;
+  layers[1].count = whole.count;
+  layers[1].low = whole.min;
+  layers[1].high = whole.max;
+  for (const double p : percentiles) {
+    quantiles.push_back(p / 100.0);
+    const QuantileRanks ranks = quantile_ranks(quantiles.back(), whole.count);
+    layers[1].ranks.push_back(ranks.low);
+    layers[1].ranks.push_back(ranks.high);
+  }
+  find_order(source, layers, threads);
+  return quantiles_from(layers[1].found.data(), whole.count, quantiles);
 }
 
 }  // namespace
 
 IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
-                               const std::vector<double>& percentiles, const ArrayView& workspace, int threads) {
+                               const std::vector<double>& percentiles, int threads) {
   const Tiles tiles{volume.in<float>(kOp), mask, within == Within::nonzero, volume.size()};
   const int workers = worker_count(tiles.count(), threads);
   std::vector<std::vector<std::uint8_t>> used(at(workers), std::vector<std::uint8_t>(at(kStatsTile)));
@@ -96,20 +99,15 @@ IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std
   out.mean = any ? whole.mean : nan;
   out.std = any ? std::sqrt(whole.deviation_sq / static_cast<double>(whole.count)) : nan;
   out.percentiles.assign(percentiles.size(), nan);
-  if (!any || percentiles.empty()) return out;
-  std::vector<double> quantiles;
-  for (const double p : percentiles) quantiles.push_back(p / 100.0);
-  const float* values = gather(tiles, chosen, workspace.out<float>(kOp), threads);
-  out.percentiles = exact_quantiles(values, whole.count, quantiles, threads);
+  if (any && !percentiles.empty()) out.percentiles = float_percentiles(tiles, whole, percentiles, threads);
   return out;
 }
 
 IntensityStats intensity_stats_cpu(const ArrayView& volume, Within within, const ArrayView& mask,
-                                   const std::vector<double>& percentiles, const ArrayView& histogram,
-                                   const ArrayView& workspace, int threads) {
+                                   const std::vector<double>& percentiles, const ArrayView& histogram, int threads) {
   const std::uint8_t* chosen = within == Within::mask ? mask.in<std::uint8_t>(kOp) : nullptr;
   const int used = resolve_threads(threads);
-  if (volume.dtype == Dtype::f32) return float_stats_cpu(volume, within, chosen, percentiles, workspace, used);
+  if (volume.dtype == Dtype::f32) return float_stats_cpu(volume, within, chosen, percentiles, used);
   return integer_stats_cpu(volume, within, chosen, percentiles, histogram.axes > 0 ? histogram.out<std::int64_t>(kOp) : nullptr,
                            used);
 }

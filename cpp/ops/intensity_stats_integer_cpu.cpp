@@ -8,7 +8,7 @@
 #include "layer_fast/error.hpp"
 #include "ops/float_key.hpp"
 #include "ops/intensity_stats_impl.hpp"
-#include "ops/select_cpu.hpp"
+#include "ops/order_search.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {

@@ -125,7 +125,6 @@ void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const Laye
   const auto* label = labels.in<std::uint8_t>(kOp);
   const std::int64_t width = job.maps_n * job.rows;
   const bool ordered = !options.quantiles.empty() || options.top_fraction;
-  std::vector<std::int32_t> counts(ordered ? at(job.tiles * width) : 0);
   const std::size_t bins = options.histogram ? at(width * (options.histogram->bins + 2)) : 0;
   std::vector<std::vector<std::int64_t>> histograms(at(job.workers), std::vector<std::int64_t>(bins, 0));
   const kernels::LayerSums& sums = kernels::layer_sums();
@@ -139,7 +138,6 @@ void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const Laye
       return raise(highest, top);
     }
     for (std::int64_t k = 0; k < job.maps_n; ++k) {
-      LayerPartial* rows = parts + k * job.rows;
       sums.open(tiles[at(worker)], static_cast<int>(job.rows));
       job.read(k, tile, worker, [&](const float* values, std::int64_t first, std::int64_t n) {
         sums.add(tiles[at(worker)], values, here + first, n);
@@ -147,17 +145,14 @@ void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const Laye
         std::int64_t* own = histograms[at(worker)].data() + k * job.rows * (options.histogram->bins + 2);
         histogram_tile(values, here + first, n, *options.histogram, own);
       });
-      sums.close(tiles[at(worker)], rows);
-      for (std::int64_t l = 0; ordered && l < job.rows; ++l) {
-        counts[at(tile * width + k * job.rows + l)] = static_cast<std::int32_t>(rows[l].count);
-      }
+      sums.close(tiles[at(worker)], parts + k * job.rows);
     }
   });
   expects(highest == 0, kOp, "labels from 0 to num_layers = " + std::to_string(options.num_layers),
           "label " + std::to_string(highest));
   write_all(job, whole, out, [&](std::int64_t l, std::int64_t voxel) { return label[voxel] == l; });
   if (bins > 0) sum_bins(histograms, out.histogram.out<std::int64_t>(kOp), bins);
-  if (ordered) layer_order_statistics(maps, labels, job.reader, counts, out, options, job.threads);
+  if (ordered) layer_order_statistics(maps, labels, job.reader, out, options, job.threads);
 }
 
 void layer_reduce_weighted_cpu(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,

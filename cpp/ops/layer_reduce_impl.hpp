@@ -36,17 +36,13 @@ bool add_weighted(const float* values, const float* weights, std::int64_t count,
 void histogram_tile(const float* values, const std::uint8_t* labels, std::int64_t count, const HistogramRange& range,
                     std::int64_t* bins);
 
-// Appends the finite values of each layer at next[label], which moves on.
-void gather_tile(const float* values, const std::uint8_t* labels, std::int64_t count, float* out, std::int64_t* next);
-
 // ---- CPU: parts of the driver --------------------------------------------------------------------------------------
 
 // Writes all moments of one (map, layer) at `row`, except argmax.
 void write_moments(const LayerPartial& part, std::size_t row, const LayerReduceOut& out);
 
-// Quantiles and top shares of all maps. counts[(tile * K + k) * R + l]: finite voxels per tile, map, layer.
+// Quantiles and top shares of all maps; count, min, max and sum are written already.
 void layer_order_statistics(const ArrayView& maps, const ArrayView& labels, const MapReader& reader,
-                            const std::vector<std::int32_t>& counts, const LayerReduceOut& out,
-                            const LayerReduceOptions& options, int threads);
+                            const LayerReduceOut& out, const LayerReduceOptions& options, int threads);
 
 }  // namespace layer_fast::impl

@@ -1,41 +1,7 @@
 // CPU: the parts of layer_reduce that are not worth a kernel of their own, a tile at a time.
-#include <cstring>
-
 #include "ops/layer_reduce_impl.hpp"
 
 namespace layer_fast::impl {
-namespace {
-
-// Voxels looked at together. One label and all finite is by far the usual case in layered tissue: no scatter then.
-constexpr std::int64_t kBlock = 64;
-static_assert(kBlock % kReduceLanes == 0 && kReduceTile % kBlock == 0);
-
-bool all_finite(const float* values) {
-  std::uint32_t bad = 0;
-  for (std::int64_t i = 0; i < kBlock; ++i) bad |= static_cast<std::uint32_t>(!is_finite(values[i]));
-  return bad == 0;
-}
-
-bool one_label(const std::uint8_t* labels) {
-  const std::uint64_t pattern = 0x0101010101010101u * labels[0];
-  std::uint64_t words[kBlock / 8], difference = 0;
-  std::memcpy(words, labels, kBlock);
-  for (const std::uint64_t word : words) difference |= word ^ pattern;
-  return difference == 0;
-}
-
-// How many voxels from here on share one label and are finite, in whole blocks.
-std::int64_t run_length(const float* values, const std::uint8_t* labels, std::int64_t count) {
-  std::int64_t length = 0;
-  while (length + kBlock <= count && labels[length] == labels[0] && one_label(labels + length) &&
-         all_finite(values + length)) {
-    length += kBlock;
-  }
-  return length;
-}
-
-}  // namespace
-
 void clear_lanes(ReduceLanes& lanes) {
   for (int j = 0; j < kReduceLanes; ++j) {
     lanes.pos[j] = lanes.neg[j] = lanes.sq[j] = lanes.weight[j] = 0.0;
@@ -90,21 +56,6 @@ void histogram_tile(const float* values, const std::uint8_t* labels, std::int64_
     if (!is_finite(values[i])) continue;
     const int bin = histogram_bin(values[i], range.low, range.high, per_unit, range.bins);
     ++bins[labels[i] * (static_cast<std::int64_t>(range.bins) + 2) + bin];
-  }
-}
-
-void gather_tile(const float* values, const std::uint8_t* labels, std::int64_t count, float* out, std::int64_t* next) {
-  for (std::int64_t i = 0; i < count;) {
-    if (const std::int64_t run = run_length(values + i, labels + i, count - i); run > 0) {
-      std::memcpy(out + next[labels[i]], values + i, static_cast<std::size_t>(run) * sizeof(float));
-      next[labels[i]] += run;
-      i += run;
-      continue;
-    }
-    const std::int64_t end = i + kBlock < count ? i + kBlock : count;
-    for (; i < end; ++i) {
-      if (is_finite(values[i])) out[next[labels[i]]++] = values[i];
-    }
   }
 }
 

@@ -95,14 +95,12 @@ def _stats(
     whole = source.dtype != np.float32
     counted = whole and (histogram or bool(asked))
     bins = np.empty(256 if source.dtype == np.uint8 else 65536, np.int64) if counted else None
-    workspace = None if whole or not asked else np.empty(source.size, np.float32)
     found = core.intensity_stats(
         source,
         within=kind,
         mask=mask,
         percentiles=asked,
         histogram=bins,
-        workspace=workspace,
         threads=thread_count(threads, op),
     )
     found["percentiles"] = np.asarray(found["percentiles"], np.float64)
