@@ -1,5 +1,7 @@
 #include "kernels/labels.hpp"
 
+#include "kernels/vectors.hpp"
+
 namespace layer_fast::kernels::LF_ISA {
 namespace {
 
@@ -9,8 +11,14 @@ std::uint8_t highest(const std::uint8_t* labels, std::int64_t count) {
   return most;
 }
 
+std::int64_t same(const std::uint8_t* labels, std::int64_t count) {
+  std::int64_t length = run_length(labels, count);
+  while (length < count && labels[length] == labels[0]) ++length;
+  return length;
+}
+
 }  // namespace
 
-const Labels labels{highest};
+const Labels labels{highest, same};
 
 }  // namespace layer_fast::kernels::LF_ISA

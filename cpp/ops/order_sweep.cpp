@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <mutex>
 
+#include "kernels/labels.hpp"
 #include "kernels/order.hpp"
 #include "ops/float_key.hpp"
 #include "ops/layer_reduce_accum.hpp"
@@ -28,46 +28,52 @@ struct Strips {
 // The voxels of a piece, label by label: a view where the piece has one label, else a copy.
 class Sorted {
  public:
-  Sorted() : copy_(at(kMost)) {}
+  Sorted() : copy_(at(kMost)), ends_(at(kMostRuns)) {}
 
   // Calls body(label, values, how many) for every label of the piece.
   template <class Body>
   void each(const LabelledValues::Piece& piece, std::int64_t n, const Body& body) {
-    if (std::memcmp(piece.labels, piece.labels + 1, at(n - 1)) == 0) return body(piece.labels[0], piece.values, n);
+    const std::int64_t runs = find_runs(piece.labels, n);
+    if (runs == 1) return body(piece.labels[0], piece.values, n);
     std::int32_t start[257] = {};
-    runs(piece.labels, n, [&](std::int64_t begin, std::int64_t end) {
-      start[piece.labels[begin] + 1] += static_cast<std::int32_t>(end - begin);
-    });
+    if (runs > 0) {
+      for (std::int64_t r = 0, begin = 0; r < runs; begin = ends_[at(r++)]) {
+        start[piece.labels[begin] + 1] += static_cast<std::int32_t>(ends_[at(r)] - begin);
+      }
+    } else {
+      for (std::int64_t i = 0; i < n; ++i) ++start[piece.labels[i] + 1];
+    }
     for (std::size_t l = 0; l < 256; ++l) start[l + 1] += start[l];
     std::int32_t next[256];
     std::copy(start, start + 256, next);
-    runs(piece.labels, n, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = 0, begin = 0; r < runs; begin = ends_[at(r++)]) {
       std::int32_t& to = next[piece.labels[begin]];
-      std::copy(piece.values + begin, piece.values + end, &copy_[at(to)]);
-      to += static_cast<std::int32_t>(end - begin);
-    });
+      std::copy(piece.values + begin, piece.values + ends_[at(r)], &copy_[at(to)]);
+      to += static_cast<std::int32_t>(ends_[at(r)] - begin);
+    }
+    float* const copy = copy_.data();
+    for (std::int64_t i = 0; runs == 0 && i < n; ++i) copy[next[piece.labels[i]]++] = piece.values[i];
     for (std::size_t l = 0; l < 256; ++l) {
-      if (next[l] > start[l]) body(static_cast<std::uint8_t>(l), &copy_[at(start[l])], next[l] - start[l]);
+      if (next[l] > start[l]) body(static_cast<std::uint8_t>(l), copy + start[l], next[l] - start[l]);
     }
   }
 
  private:
-  template <class Body>
-  static void runs(const std::uint8_t* labels, std::int64_t n, const Body& body) {
-    for (std::int64_t begin = 0; begin < n;) {
-      std::int64_t end = begin + 1;
-      const std::uint64_t pattern = 0x0101010101010101u * labels[begin];
-      for (std::uint64_t word; end + 8 <= n; end += 8) {
-        std::memcpy(&word, labels + end, 8);
-        if (word != pattern) break;
-      }
-      while (end < n && labels[end] == labels[begin]) ++end;
-      body(begin, end);
-      begin = end;
+  static constexpr std::int64_t kMostRuns = 256;
+
+  // Fills ends_ and returns the number of runs; 0 where there are too many to go by runs.
+  std::int64_t find_runs(const std::uint8_t* labels, std::int64_t n) {
+    std::int64_t runs = 0;
+    for (std::int64_t begin = 0; begin < n; begin = ends_[at(runs++)]) {
+      if (runs == kMostRuns) return 0;
+      ends_[at(runs)] = begin + labels_.same(labels + begin, n - begin);
     }
+    return runs;
   }
 
+  const kernels::Labels& labels_ = kernels::labels();
   std::vector<float> copy_;
+  std::vector<std::int64_t> ends_;
 };
 
 // body(strip, worker, label, values, how many), piece by piece in order inside a strip.
