@@ -11,6 +11,7 @@ import numpy as np
 from layer_fast import ops
 
 OBLIQUE = np.array([[0.9, 0.2, -0.1, 0.3], [-0.15, 1.1, 0.05, -0.6], [0.1, -0.2, 0.8, 1.2], [0, 0, 0, 1.0]])
+FIELDS = "count nonfinite sum sum_sq sum_abs sum_pos min max argmax quantiles top_share histogram"
 FLIPPED = np.array([[0.7, 0, 0, 0.1], [0, -1.3, 0, 40], [0, 0, 2.9, -3.0], [0, 0, 0, 1.0]])
 
 
@@ -62,11 +63,11 @@ def layers() -> None:
     for kind, mask in (("stacked", stacked.astype(np.uint8)), ("mixed", rng.integers(0, 7, grid).astype(np.uint8))):
         for name, source in (("full", maps), ("coarse", maps[:, ::4, ::9, ::7]), ("fine", maps[:, :, :, ::2])):
             moments = ops.layer_reduce(source, mask, **options)
-            for field in ("count", "nonfinite", "sum", "sum_sq", "sum_abs", "sum_pos", "min", "max", "argmax", "quantiles",
-                          "top_share", "histogram"):  # fmt: skip
+            for field in FIELDS.split():
                 show(f"reduce {kind} {name} {field}", getattr(moments, field))
         show(f"weights {kind}", ops.layer_weights(mask, (4, 7, 9)))
-        show(f"weights oblique {kind}", ops.layer_weights(mask, (4, 7, 9), grid_map=OBLIQUE * 0.1 + np.diag([0, 0, 0, 0.9])))
+        small = OBLIQUE * 0.1 + np.diag([0, 0, 0, 0.9])
+        show(f"weights oblique {kind}", ops.layer_weights(mask, (4, 7, 9), grid_map=small))
         sets = rng.random((5, 7)) > 0.5
         show(f"compose {kind}", ops.layer_compose(maps[:2], mask, sets, fill_values=rng.random((2, 7))))
     soft = rng.random((3, *grid)).astype(np.float32)

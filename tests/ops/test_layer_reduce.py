@@ -129,9 +129,7 @@ def test_quantiles_and_top_share_are_exact(shape: tuple[int, int, int], threads:
     for layer in range(3):
         x = values[labels == layer]
         np.testing.assert_array_equal(moments.quantiles[0, layer], np.quantile(x.astype(np.float64), asked))
-        np.testing.assert_allclose(
-            moments.top_share[0, layer], oracle.top_share(x, 0.05), rtol=tolerances.SUM_RELATIVE
-        )
+        np.testing.assert_allclose(moments.top_share[0, layer], oracle.top_share(x, 0.05), rtol=tolerances.SUM_RELATIVE)
     assert np.isnan(moments.quantiles[0, 3]).all() and math.isnan(moments.top_share[0, 3])
 
 

@@ -1,4 +1,4 @@
-"""What a call may cost: fresh memory, page faults, threads; and who may call: forked children, many threads, maps of files."""
+"""What a call may cost: memory, page faults, threads; and who may call: forked children, many threads, files."""
 
 from __future__ import annotations
 
