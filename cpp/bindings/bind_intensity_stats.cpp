@@ -21,18 +21,15 @@ std::optional<Borrowed> maybe(const py::object& array, const char* name, bool wr
 }
 
 py::dict intensity_stats_bound(const py::object& volume, const std::string& within, const py::object& mask,
-                               const std::vector<double>& percentiles, const py::object& histogram,
-                               const py::object& workspace, int threads) {
+                               const std::vector<double>& percentiles, const py::object& histogram, int threads) {
   const Borrowed volume_view = borrow(volume, kOp, "volume");
   const auto mask_view = maybe(mask, "within", false);
   const auto histogram_view = maybe(histogram, "histogram", true);
-  const auto workspace_view = maybe(workspace, "workspace", true);
   const auto view = [](const std::optional<Borrowed>& one) { return one ? one->view() : ArrayView{}; };
   IntensityStats stats;
   {
     const py::gil_scoped_release release;  // no Python object is touched here
-    stats = intensity_stats(volume_view, within_of(within), view(mask_view), percentiles, view(histogram_view),
-                            view(workspace_view), threads);
+    stats = intensity_stats(volume_view, within_of(within), view(mask_view), percentiles, view(histogram_view), threads);
   }
   py::dict out;
   out["count"] = stats.count;
@@ -50,7 +47,7 @@ py::dict intensity_stats_bound(const py::object& volume, const std::string& with
 
 void bind_intensity_stats(py::module_& m) {
   m.def("intensity_stats", &intensity_stats_bound, py::arg("volume"), py::kw_only(), py::arg("within"), py::arg("mask"),
-        py::arg("percentiles"), py::arg("histogram"), py::arg("workspace"), py::arg("threads"),
+        py::arg("percentiles"), py::arg("histogram"), py::arg("threads"),
         "Moments and percentiles of `volume` as a dict; fills `histogram` for integer volumes.");
 }
 

@@ -23,7 +23,7 @@ class Results {
     return {.count = take("count"), .nonfinite = take("nonfinite"), .argmax = take("argmax"), .sum = take("sum"),
             .sum_sq = take("sum_sq"), .sum_abs = take("sum_abs"), .sum_pos = take("sum_pos"), .weight = take("weight"),
             .min = take("min"), .max = take("max"), .quantiles = take("quantiles"), .top_share = take("top_share"),
-            .histogram = take("histogram"), .workspace = take("workspace")};
+            .histogram = take("histogram")};
   }
 
  private:

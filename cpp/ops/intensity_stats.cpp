@@ -8,8 +8,7 @@
 namespace layer_fast {
 
 IntensityStats intensity_stats(const ArrayView& volume, Within within, const ArrayView& mask,
-                               const std::vector<double>& percentiles, const ArrayView& histogram,
-                               const ArrayView& workspace, int threads) {
+                               const std::vector<double>& percentiles, const ArrayView& histogram, int threads) {
   constexpr const char* kOp = "intensity_stats";
   for (const double p : percentiles) expects(p >= 0 && p <= 100, kOp, "percentiles in [0, 100]", std::to_string(p));
   if (within == Within::mask) {
@@ -17,18 +16,15 @@ IntensityStats intensity_stats(const ArrayView& volume, Within within, const Arr
     expects(mask.axes == volume.axes && mask.shape == volume.shape, kOp, "a mask of shape " + volume.shape_text(),
             mask.shape_text());
   }
-  if (volume.dtype == Dtype::f32) {
-    expects(percentiles.empty() || workspace.size() >= volume.size(), kOp, "a workspace as large as the volume",
-            workspace.shape_text());
-  } else {
+  if (volume.dtype != Dtype::f32 && (histogram.axes > 0 || !percentiles.empty())) {
     const std::int64_t bins = volume.dtype == Dtype::u8 ? 256 : 65536;
     expects(histogram.has_shape({bins}), kOp, "a histogram of " + std::to_string(bins), histogram.shape_text());
   }
   switch (volume.device) {
     case Device::cpu:
-      return impl::intensity_stats_cpu(volume, within, mask, percentiles, histogram, workspace, threads);
+      return impl::intensity_stats_cpu(volume, within, mask, percentiles, histogram, threads);
     case Device::cuda:
-      return impl::intensity_stats_cuda(volume, within, mask, percentiles, histogram, workspace, threads);
+      return impl::intensity_stats_cuda(volume, within, mask, percentiles, histogram, threads);
   }
   refuse(kOp, "a known device", "another");
 }

@@ -1,12 +1,14 @@
 // CPU: the integer half of intensity_stats. One histogram says all, exactly.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "kernels/intensities.hpp"
 #include "layer_fast/error.hpp"
 #include "ops/float_key.hpp"
 #include "ops/intensity_stats_impl.hpp"
-#include "ops/select_cpu.hpp"
+#include "ops/order_search.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -14,18 +16,28 @@ namespace {
 
 constexpr const char* kOp = "intensity_stats";
 constexpr std::int64_t kChunk = 1 << 18;
+constexpr std::int64_t kPiece = 1 << 16;  // the kernel sums no more at once
+using kernels::IntegerSums;
 __extension__ using Int128 = __int128;
 
 using Counts = std::vector<std::int64_t>;
 
-// Four tables in turn, so that equal neighbours do not wait for each other.
+// Eight tables in turn, so that equal neighbours do not wait for each other; eight zeros, the usual background, at once.
 void count_bytes(const std::uint8_t* values, const std::uint8_t* mask, std::int64_t n, std::int64_t* bins) {
-  std::uint32_t tables[4][256] = {};
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (mask == nullptr || mask[i] != 0) ++tables[i & 3][values[i]];
+  std::uint32_t tables[8][256] = {};
+  std::int64_t i = 0;
+  for (; mask == nullptr && i + 8 <= n; i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, values + i, 8);
+    if (word == 0) {
+      bins[0] += 8;
+      continue;
+    }
+    for (std::size_t j = 0; j < 8; ++j) ++tables[j][word >> (8 * j) & 0xffu];
   }
-  for (std::size_t v = 0; v < 256; ++v) {
-    bins[v] += static_cast<std::int64_t>(tables[0][v]) + tables[1][v] + tables[2][v] + tables[3][v];
+  for (; i < n; ++i) tables[i & 7][values[i]] += mask == nullptr || mask[i] != 0;
+  for (const auto& table : tables) {
+    for (std::size_t v = 0; v < 256; ++v) bins[v] += table[v];
   }
 }
 
@@ -47,6 +59,18 @@ void count_chunk(const ArrayView& volume, const std::uint8_t* mask, std::int64_t
   }
 }
 
+// Everything that follows from exact sums, where anything was counted.
+void describe_sums(Int128 sum, Int128 sum_sq, IntensityStats& out) {
+  if (out.count == 0) {
+    out.min = out.max = out.mean = out.std = std::numeric_limits<double>::quiet_NaN();
+    return;
+  }
+  const auto n = static_cast<double>(out.count);
+  out.sum = static_cast<double>(sum);
+  out.mean = out.sum / n;
+  out.std = std::sqrt(static_cast<double>(sum_sq * out.count - sum * sum)) / n;  // n^2 variance, an exact integer
+}
+
 // The value of bin 0 is `first`.
 IntensityStats describe(const std::int64_t* bins, std::int64_t size, std::int64_t first) {
   IntensityStats out;
@@ -60,14 +84,45 @@ IntensityStats describe(const std::int64_t* bins, std::int64_t size, std::int64_
     sum += static_cast<Int128>(bins[bin]) * value;
     sum_sq += static_cast<Int128>(bins[bin]) * (value * value);
   }
-  if (out.count == 0) {
-    out.min = out.max = out.mean = out.std = std::numeric_limits<double>::quiet_NaN();
-    return out;
+  describe_sums(sum, sum_sq, out);
+  return out;
+}
+
+// Without a histogram: no percentiles, and several times as fast.
+IntensityStats moments_only(const ArrayView& volume, bool nonzero, const std::uint8_t* mask, int threads) {
+  const kernels::Intensities& kernel = kernels::intensities();
+  const auto run = volume.dtype == Dtype::u8 ? kernel.sums_u8 : volume.dtype == Dtype::i16 ? kernel.sums_i16 : kernel.sums_u16;
+  const auto size = static_cast<std::int64_t>(dtype_size(volume.dtype));
+  const std::int64_t voxels = volume.size(), chunks = (voxels + kPiece - 1) / kPiece;
+  struct Total {
+    IntegerSums sums{0, 0, 0, 65536, -65536};
+    Int128 sum_sq = 0;
+  };
+  std::vector<Total> parts(static_cast<std::size_t>(worker_count(chunks, threads)));
+  parallel_for(chunks, threads, [&](std::int64_t chunk, int worker) {
+    const std::int64_t start = chunk * kPiece;
+    const IntegerSums found = run(static_cast<const char*>(volume.data) + start * size,
+                                  mask != nullptr ? mask + start : nullptr, nonzero, std::min(kPiece, voxels - start));
+    Total& own = parts[static_cast<std::size_t>(worker)];
+    own.sums.count += found.count;
+    own.sums.sum += found.sum;
+    own.sum_sq += found.sum_sq;
+    own.sums.low = std::min(own.sums.low, found.low);
+    own.sums.high = std::max(own.sums.high, found.high);
+  });
+  IntensityStats out;
+  Int128 sum = 0, sum_sq = 0;
+  std::int32_t low = 65536, high = -65536;
+  for (const Total& part : parts) {
+    out.count += part.sums.count;
+    sum += part.sums.sum;
+    sum_sq += part.sum_sq;
+    low = std::min(low, part.sums.low);
+    high = std::max(high, part.sums.high);
   }
-  const auto n = static_cast<double>(out.count);
-  out.sum = static_cast<double>(sum);
-  out.mean = out.sum / n;
-  out.std = std::sqrt(static_cast<double>(sum_sq * out.count - sum * sum)) / n;  // n^2 variance, an exact integer
+  out.min = low;
+  out.max = high;
+  describe_sums(sum, sum_sq, out);
   return out;
 }
 
@@ -81,6 +136,7 @@ double value_at(std::int64_t rank, const std::int64_t* bins, std::int64_t first)
 
 IntensityStats integer_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
                                  const std::vector<double>& percentiles, std::int64_t* histogram, int threads) {
+  if (histogram == nullptr) return moments_only(volume, within == Within::nonzero, mask, threads);
   const std::int64_t size = volume.dtype == Dtype::u8 ? 256 : 65536, voxels = volume.size();
   const std::int64_t first = volume.dtype == Dtype::i16 ? -32768 : 0;
   const std::int64_t chunks = (voxels + kChunk - 1) / kChunk;

@@ -4,27 +4,19 @@
 #include <atomic>
 #include <vector>
 
+#include "kernels/compose.hpp"
+#include "kernels/labels.hpp"
 #include "layer_fast/error.hpp"
 #include "ops/layer_compose_impl.hpp"
 #include "ops/layer_compose_voxel.hpp"
-#include "ops/layer_reduce_impl.hpp"
-#include "runtime/multi_isa.hpp"
 #include "runtime/parallel.hpp"
+#include "runtime/streaming.hpp"
 
 namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "layer_compose";
-constexpr std::int64_t kTile = 4096;
-
-LF_MULTI_ISA void bits_of(const std::uint8_t* labels, std::int64_t n, std::uint32_t* bits) {
-  for (std::int64_t i = 0; i < n; ++i) bits[i] = label_bit(labels[i]);
-}
-
-LF_MULTI_ISA void compose_tile(const std::uint32_t* own, std::uint32_t kept, const float* image, const float* fill,
-                               std::int64_t n, float* out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = compose_voxel(own[i], kept, image[i], fill[i]);
-}
+constexpr std::int64_t kTile = 2048;  // its labels, image and fill fit into the nearest cache
 
 struct Task {
   const float* image;
@@ -34,6 +26,8 @@ struct Task {
   bool fill_is_image;
   std::int64_t channels, voxels, sets, rows;
   float* out;
+  bool past_caches;
+  const kernels::Compose& kernel;
 };
 
 struct Scratch {
@@ -63,13 +57,14 @@ std::uint32_t prepare_set(const Task& task, std::int64_t set, std::int64_t start
 
 void run_tile(const Task& task, std::int64_t start, Scratch& scratch) {
   const std::int64_t n = std::min(kTile, task.voxels - start);
-  if (task.rows <= kBitRows) bits_of(task.labels + start, n, scratch.own);
+  if (task.rows <= kBitRows) task.kernel.bits_of(task.labels + start, n, scratch.own);
   for (std::int64_t c = 0; c < task.channels; ++c) {
     const float* fill = fill_tile(task, c, start, n, scratch);
     for (std::int64_t set = 0; set < task.sets; ++set) {
       const std::uint32_t kept = prepare_set(task, set, start, n, scratch);
       const std::int64_t at = (set * task.channels + c) * task.voxels + start;
-      compose_tile(scratch.own, kept, task.image + c * task.voxels + start, fill, n, task.out + at);
+      task.kernel.compose(scratch.own, kept, task.image + c * task.voxels + start, fill, n, task.out + at,
+                          task.past_caches);
     }
   }
 }
@@ -80,14 +75,15 @@ void layer_compose_cpu(const ArrayView& image, const ArrayView& labels, const Ar
                        const ArrayView& fill, const ArrayView& out, int threads) {
   const Task task{image.in<float>(kOp), labels.in<std::uint8_t>(kOp), coalitions.in<bool>(kOp), fill.in<float>(kOp),
                   fill.axes == 4, image.shape[0], labels.size(), coalitions.shape[0], coalitions.shape[1],
-                  out.out<float>(kOp)};
+                  out.out<float>(kOp), out.size() * static_cast<std::int64_t>(sizeof(float)) >= kStreamBytes,
+                  kernels::compose()};
   const std::int64_t tiles = (task.voxels + kTile - 1) / kTile;
   const int used = resolve_threads(threads);
   std::vector<Scratch> scratch(static_cast<std::size_t>(worker_count(tiles, used)));
   std::atomic<int> highest{0};
   parallel_for(tiles, used, [&](std::int64_t tile, int worker) {
     const std::int64_t start = tile * kTile;
-    const int top = highest_label(task.labels + start, std::min(kTile, task.voxels - start));
+    const int top = kernels::labels().highest(task.labels + start, std::min(kTile, task.voxels - start));
     if (top < task.rows) return run_tile(task, start, scratch[static_cast<std::size_t>(worker)]);
     for (int seen = highest.load(); top > seen && !highest.compare_exchange_weak(seen, top);) {
     }

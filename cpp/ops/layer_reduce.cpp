@@ -34,7 +34,7 @@ void check_range(const HistogramRange& range) {
           "histogram (low, high, bins) with a finite number of bins per unit", got.str());
 }
 
-void check_extras(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
+void check_extras(const ArrayView& maps, const LayerReduceOut& out,
                   const LayerReduceOptions& options) {
   const std::int64_t maps_n = maps.shape[0], rows = options.num_layers + 1;
   const auto quantiles = static_cast<std::int64_t>(options.quantiles.size());
@@ -50,10 +50,6 @@ void check_extras(const ArrayView& maps, const ArrayView& labels, const LayerRed
     expects(out.quantiles.has_shape({maps_n, rows, quantiles}), kOp, "quantiles of (K, rows, Q)",
             out.quantiles.shape_text());
   }
-  if (quantiles > 0 || options.top_fraction) {
-    expects(out.workspace.size() >= labels.size() && out.workspace.axes > 0, kOp, "a workspace as large as the labels",
-            out.workspace.shape_text());
-  }
   if (options.histogram) {
     const HistogramRange& range = *options.histogram;
     check_range(range);
@@ -68,7 +64,7 @@ void layer_reduce(const ArrayView& maps, const ArrayView& labels, const LayerRed
                   const LayerReduceOptions& options) {
   check_common(maps, labels, out, options);
   expects(labels.axes == 3, kOp, "labels (z, y, x)", labels.shape_text());
-  check_extras(maps, labels, out, options);
+  check_extras(maps, out, options);
   switch (maps.device) {
     case Device::cpu: return impl::layer_reduce_cpu(maps, labels, out, options);
     case Device::cuda: return impl::layer_reduce_cuda(maps, labels, out, options);

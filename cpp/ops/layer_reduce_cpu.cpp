@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <memory>
 
+#include "kernels/labels.hpp"
+#include "kernels/layer_sums.hpp"
 #include "layer_fast/error.hpp"
 #include "ops/layer_reduce_impl.hpp"
 #include "runtime/parallel.hpp"
@@ -10,7 +13,8 @@ namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "layer_reduce";
-constexpr std::int64_t kPartialBytes = 32 << 20;  // partials in memory at once; how many does not move a bit
+constexpr std::int64_t kPartialBytes = 1 << 19;  // partials in memory at once; how many does not move a bit
+constexpr std::int64_t kPiece = kReduceTile / 4;  // what is read of a map at once, so that it is summed in the cache
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -31,11 +35,18 @@ struct Job {
         threads(resolve_threads(options.threads)),
         workers(worker_count(tiles, threads)),
         reader(last_three(mask), last_three(maps), options.grid_map),
-        scratch(at(workers), std::vector<float>(at(reader.scratch_size(kReduceTile)))) {}
+        scratch(at(workers), std::vector<float>(at(reader.scratch_size(kPiece)))) {}
 
   std::int64_t tile_size(std::int64_t tile) const { return std::min(kReduceTile, voxels - tile * kReduceTile); }
-  const float* read(std::int64_t k, std::int64_t tile, int worker) {
-    return reader.read(values + k * map_voxels, tile * kReduceTile, tile_size(tile), scratch[at(worker)].data());
+  // Calls piece(values, first voxel inside the tile, how many) along one tile of map k.
+  template <class Piece>
+  void read(std::int64_t k, std::int64_t tile, int worker, const Piece& piece) {
+    const std::int64_t size = tile_size(tile);
+    for (std::int64_t first = 0; first < size; first += kPiece) {
+      const std::int64_t n = std::min(kPiece, size - first);
+      const float* map = values + k * map_voxels;
+      piece(reader.read(map, tile * kReduceTile + first, n, scratch[at(worker)].data()), first, n);
+    }
   }
 
   const float* values;
@@ -50,7 +61,7 @@ template <class TileBody>
 std::vector<LayerPartial> reduce_all(const Job& job, const TileBody& tile_body) {
   const std::int64_t width = job.maps_n * job.rows;
   const std::int64_t wave = std::clamp<std::int64_t>(
-      kPartialBytes / (width * static_cast<std::int64_t>(sizeof(LayerPartial))), 1, job.tiles);
+      kPartialBytes / (width * static_cast<std::int64_t>(sizeof(LayerPartial))), job.workers, job.tiles);
   std::vector<LayerPartial> whole(at(width), empty_partial()), parts(at(wave * width));
   for (std::int64_t first = 0; first < job.tiles; first += wave) {
     const std::int64_t now = std::min(wave, job.tiles - first);
@@ -71,12 +82,19 @@ void write_all(Job& job, const std::vector<LayerPartial>& whole, const LayerRedu
     write_moments(part, at(row), out);
     argmax[row] = -1;
     if (part.count == 0) return;
-    const float* values = job.read(row / job.rows, part.max_tile, worker);
     const std::int64_t start = part.max_tile * kReduceTile;
-    for (std::int64_t i = 0; argmax[row] < 0; ++i) {
-      if (values[i] == part.max && inside(row % job.rows, start + i)) argmax[row] = start + i;
-    }
+    job.read(row / job.rows, part.max_tile, worker, [&](const float* values, std::int64_t first, std::int64_t n) {
+      for (std::int64_t i = 0; argmax[row] < 0 && i < n; ++i) {
+        if (values[i] == part.max && inside(row % job.rows, start + first + i)) argmax[row] = start + first + i;
+      }
+    });
   });
+}
+
+// Raises `highest` to `top`.
+void raise(std::atomic<int>& highest, int top) {
+  for (int seen = highest.load(); top > seen && !highest.compare_exchange_weak(seen, top);) {
+  }
 }
 
 void sum_bins(const std::vector<std::vector<std::int64_t>>& parts, std::int64_t* out, std::size_t bins) {
@@ -107,56 +125,53 @@ void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const Laye
   const auto* label = labels.in<std::uint8_t>(kOp);
   const std::int64_t width = job.maps_n * job.rows;
   const bool ordered = !options.quantiles.empty() || options.top_fraction;
-  std::vector<std::int32_t> counts(ordered ? at(job.tiles * width) : 0);
   const std::size_t bins = options.histogram ? at(width * (options.histogram->bins + 2)) : 0;
   std::vector<std::vector<std::int64_t>> histograms(at(job.workers), std::vector<std::int64_t>(bins, 0));
-  std::vector<std::vector<ReduceLanes>> lanes(at(job.workers), std::vector<ReduceLanes>(256));
+  const kernels::LayerSums& sums = kernels::layer_sums();
+  const auto tiles = std::make_unique_for_overwrite<kernels::LayerTile[]>(at(job.workers));
   std::atomic<int> highest{0};
 
   const auto whole = reduce_all(job, [&](std::int64_t tile, int worker, LayerPartial* parts) {
     const std::uint8_t* here = label + tile * kReduceTile;
-    const std::int64_t n = job.tile_size(tile);
-    if (const int top = highest_label(here, n); top > options.num_layers) {
-      for (int seen = highest.load(); top > seen && !highest.compare_exchange_weak(seen, top);) {
-      }
+    if (const int top = kernels::labels().highest(here, job.tile_size(tile)); top > options.num_layers) {
       std::fill(parts, parts + width, empty_partial());
-      return;
+      return raise(highest, top);
     }
     for (std::int64_t k = 0; k < job.maps_n; ++k) {
-      const float* values = job.read(k, tile, worker);
-      LayerPartial* rows = parts + k * job.rows;
-      reduce_tile(values, here, n, static_cast<int>(job.rows), lanes[at(worker)].data(), rows);
-      if (bins > 0) {
+      sums.open(tiles[at(worker)], static_cast<int>(job.rows));
+      job.read(k, tile, worker, [&](const float* values, std::int64_t first, std::int64_t n) {
+        sums.add(tiles[at(worker)], values, here + first, n);
+        if (bins == 0) return;
         std::int64_t* own = histograms[at(worker)].data() + k * job.rows * (options.histogram->bins + 2);
-        histogram_tile(values, here, n, *options.histogram, own);
-      }
-      for (std::int64_t l = 0; ordered && l < job.rows; ++l) {
-        counts[at(tile * width + k * job.rows + l)] = static_cast<std::int32_t>(rows[l].count);
-      }
+        histogram_tile(values, here + first, n, *options.histogram, own);
+      });
+      sums.close(tiles[at(worker)], parts + k * job.rows);
     }
   });
   expects(highest == 0, kOp, "labels from 0 to num_layers = " + std::to_string(options.num_layers),
           "label " + std::to_string(highest));
   write_all(job, whole, out, [&](std::int64_t l, std::int64_t voxel) { return label[voxel] == l; });
   if (bins > 0) sum_bins(histograms, out.histogram.out<std::int64_t>(kOp), bins);
-  if (ordered) layer_order_statistics(maps, labels, job.reader, counts, out, options, job.threads);
+  if (ordered) layer_order_statistics(maps, labels, job.reader, out, options, job.threads);
 }
 
 void layer_reduce_weighted_cpu(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
                                const LayerReduceOptions& options) {
   Job job(maps, weights, options);
   const auto* weight = weights.in<float>(kOp);
-  std::vector<ReduceLanes> lanes(at(job.workers));
+  std::vector<std::vector<ReduceLanes>> lanes(at(job.workers), std::vector<ReduceLanes>(at(job.rows)));
   std::atomic<bool> good{true};
   const auto whole = reduce_all(job, [&](std::int64_t tile, int worker, LayerPartial* parts) {
     for (std::int64_t k = 0; k < job.maps_n; ++k) {
-      const float* values = job.read(k, tile, worker);
-      for (std::int64_t l = 0; l < job.rows; ++l) {
-        const float* here = weight + l * job.voxels + tile * kReduceTile;
-        if (!reduce_tile_weighted(values, here, job.tile_size(tile), lanes[at(worker)], parts[k * job.rows + l])) {
-          good = false;
+      std::vector<ReduceLanes>& sums = lanes[at(worker)];
+      for (ReduceLanes& layer : sums) clear_lanes(layer);
+      job.read(k, tile, worker, [&](const float* values, std::int64_t first, std::int64_t n) {
+        for (std::int64_t l = 0; l < job.rows; ++l) {
+          const float* here = weight + l * job.voxels + tile * kReduceTile + first;
+          if (!add_weighted(values, here, n, sums[at(l)])) good = false;
         }
-      }
+      });
+      for (std::int64_t l = 0; l < job.rows; ++l) parts[k * job.rows + l] = close_lanes(sums[at(l)]);
     }
   });
   expects(good, kOp, "finite weights of 0 or more", "a negative, NaN or infinite one");

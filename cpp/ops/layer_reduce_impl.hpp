@@ -19,39 +19,30 @@ void layer_reduce_weighted_cuda(const ArrayView& maps, const ArrayView& weights,
 
 // ---- CPU: one tile of one map -------------------------------------------------------------------------------------
 
-// Lanes of one layer inside one tile.
+// Lanes of one layer of a soft mask inside one tile: one accumulator a lane, since every voxel is in every layer.
 struct ReduceLanes {
   double pos[kReduceLanes], neg[kReduceLanes], sq[kReduceLanes], weight[kReduceLanes];
   float min[kReduceLanes], max[kReduceLanes];
   std::int64_t count, nonfinite;
 };
 
-// The largest label.
-std::uint8_t highest_label(const std::uint8_t* labels, std::int64_t count);
+void clear_lanes(ReduceLanes& lanes);
+LayerPartial close_lanes(ReduceLanes& lanes);
 
-// lanes: 256, scratch. out: one partial per layer in [0, rows); no label is rows or more.
-void reduce_tile(const float* values, const std::uint8_t* labels, std::int64_t count, int rows, ReduceLanes* lanes,
-                 LayerPartial* out);
-
-// One layer of a soft mask. Returns false if a weight is negative, NaN or Inf.
-bool reduce_tile_weighted(const float* values, const float* weights, std::int64_t count, ReduceLanes& lanes,
-                          LayerPartial& out);
+// Adds `count` voxels, the first of them in lane 0. Returns false if a weight is negative, NaN or Inf.
+bool add_weighted(const float* values, const float* weights, std::int64_t count, ReduceLanes& lanes);
 
 // Adds the finite values to bins[label * (range.bins + 2) + bin].
 void histogram_tile(const float* values, const std::uint8_t* labels, std::int64_t count, const HistogramRange& range,
                     std::int64_t* bins);
-
-// Appends the finite values of each layer at next[label], which moves on.
-void gather_tile(const float* values, const std::uint8_t* labels, std::int64_t count, float* out, std::int64_t* next);
 
 // ---- CPU: parts of the driver --------------------------------------------------------------------------------------
 
 // Writes all moments of one (map, layer) at `row`, except argmax.
 void write_moments(const LayerPartial& part, std::size_t row, const LayerReduceOut& out);
 
-// Quantiles and top shares of all maps. counts[(tile * K + k) * R + l]: finite voxels per tile, map, layer.
+// Quantiles and top shares of all maps; count, min, max and sum are written already.
 void layer_order_statistics(const ArrayView& maps, const ArrayView& labels, const MapReader& reader,
-                            const std::vector<std::int32_t>& counts, const LayerReduceOut& out,
-                            const LayerReduceOptions& options, int threads);
+                            const LayerReduceOut& out, const LayerReduceOptions& options, int threads);
 
 }  // namespace layer_fast::impl

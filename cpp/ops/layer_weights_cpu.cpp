@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "kernels/labels.hpp"
 #include "layer_fast/error.hpp"
-#include "ops/layer_reduce_impl.hpp"
 #include "ops/layer_weights_accum.hpp"
 #include "ops/layer_weights_impl.hpp"
 #include "ops/map_reader.hpp"
@@ -12,7 +12,7 @@ namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "layer_weights";
-constexpr std::int64_t kWaveBytes = 32 << 20;  // slices held at once; how many does not move a bit
+constexpr std::int64_t kWaveBytes = 1 << 19;  // slices held at once; how many does not move a bit
 constexpr std::int64_t kStrands = 8;           // private copies of the result in the oblique case: fixed, not threads
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
@@ -58,10 +58,10 @@ struct Axes {
 
 // Adds one row of labels, spread over the map's columns, to line[l * mx + m]. Marks the layers met.
 void add_line(const std::uint8_t* labels, std::int64_t nx, std::int64_t mx, const Axes& axes, double* line, bool* met) {
+  const auto same = kernels::labels().same;
   for (std::int64_t begin = 0; begin < nx;) {
     const std::uint8_t label = labels[begin];
-    std::int64_t end = begin + 1;
-    while (end < nx && labels[end] == label) ++end;
+    const std::int64_t end = begin + same(labels + begin, nx - begin);
     const std::int64_t a = axes.x.low[at(begin)], b = axes.x.low[at(end - 1)];
     const std::int64_t last = std::min(std::max(a, b) + 1, mx - 1);
     for (std::int64_t m = std::min(a, b); m <= last; ++m) line[label * mx + m] += run_weight(axes.columns[m], begin, end);
@@ -70,18 +70,32 @@ void add_line(const std::uint8_t* labels, std::int64_t nx, std::int64_t mx, cons
   }
 }
 
+// Scratch of one worker.
+struct Scratch {
+  std::vector<double> line;   // (rows, mx): one row of labels, spread along x
+  std::vector<double> whole;  // (rows, my): weights of rows that are one layer from end to end
+};
+
 // One slice of labels spread over (rows, my, mx).
-void add_slice(const std::uint8_t* labels, const Sizes& size, const Axes& axes, double* slice, double* line) {
-  const std::int64_t mx = size.map[2];
+void add_slice(const std::uint8_t* labels, const Sizes& size, const Axes& axes, double* slice, Scratch& scratch) {
+  const std::int64_t mx = size.map[2], my = size.map[1], nx = size.labels[2];
+  const auto same = kernels::labels().same;
   std::fill(slice, slice + size.rows * size.plane(), 0.0);
-  std::fill(line, line + size.rows * mx, 0.0);
+  std::fill(scratch.line.begin(), scratch.line.end(), 0.0);
+  std::fill(scratch.whole.begin(), scratch.whole.end(), 0.0);
   for (std::int64_t y = 0; y < size.labels[1]; ++y) {
-    bool met[256] = {};
-    add_line(labels + y * size.labels[2], size.labels[2], mx, axes, line, met);
+    const std::uint8_t* row = labels + y * nx;
     const double t = axes.y.t[at(y)];
+    if (same(row, nx) == nx) {
+      scratch.whole[at(row[0] * my + axes.y.low[at(y)])] += 1.0 - t;
+      scratch.whole[at(row[0] * my + axes.y.high[at(y)])] += t;
+      continue;
+    }
+    bool met[256] = {};
+    add_line(row, nx, mx, axes, scratch.line.data(), met);
     for (std::int64_t l = 0; l < size.rows; ++l) {
       if (!met[l]) continue;
-      double* own = line + l * mx;
+      double* own = scratch.line.data() + l * mx;
       double* low = slice + l * size.plane() + axes.y.low[at(y)] * mx;
       double* high = slice + l * size.plane() + axes.y.high[at(y)] * mx;
       for (std::int64_t m = 0; m < mx; ++m) low[m] += (1.0 - t) * own[m];
@@ -89,18 +103,26 @@ void add_slice(const std::uint8_t* labels, const Sizes& size, const Axes& axes, 
       std::fill(own, own + mx, 0.0);
     }
   }
+  for (std::int64_t i = 0; i < size.rows * my; ++i) {
+    if (scratch.whole[at(i)] == 0.0) continue;
+    for (std::int64_t m = 0; m < mx; ++m) slice[i * mx + m] += scratch.whole[at(i)] * run_weight(axes.columns[m], 0, nx);
+  }
 }
 
 void add_aligned(const std::uint8_t* labels, const Sizes& size, const Axes& axes, double* out, int threads) {
   const std::int64_t width = size.rows * size.plane(), nz = size.labels[0];
-  const std::int64_t wave = std::clamp<std::int64_t>(kWaveBytes / (width * 8), 1, nz);
+  const std::int64_t wave = std::clamp<std::int64_t>(kWaveBytes / (width * 8), std::min<std::int64_t>(threads, nz), nz);
   std::vector<double> slices(at(wave * width));
-  std::vector<std::vector<double>> lines(at(worker_count(wave, threads)), std::vector<double>(at(size.rows * size.map[2])));
+  std::vector<Scratch> scratch(at(worker_count(wave, threads)));
+  for (Scratch& own : scratch) {
+    own.line.resize(at(size.rows * size.map[2]));
+    own.whole.resize(at(size.rows * size.map[1]));
+  }
   for (std::int64_t first = 0; first < nz; first += wave) {
     const std::int64_t now = std::min(wave, nz - first);
     parallel_for(now, threads, [&](std::int64_t i, int worker) {
       const std::uint8_t* slice = labels + (first + i) * size.labels[1] * size.labels[2];
-      add_slice(slice, size, axes, &slices[at(i * width)], lines[at(worker)].data());
+      add_slice(slice, size, axes, &slices[at(i * width)], scratch[at(worker)]);
     });
     parallel_for(size.rows, threads, [&](std::int64_t l, int) {  // each layer takes the slices in order
       for (std::int64_t i = 0; i < now; ++i) {
@@ -159,7 +181,7 @@ void layer_weights_cpu(const ArrayView& labels, const ArrayView& out, int num_la
   const Sizes size{{labels.shape[0], labels.shape[1], labels.shape[2]}, {out.shape[1], out.shape[2], out.shape[3]},
                    num_layers + 1};
   const int used = resolve_threads(threads);
-  const std::uint8_t highest = highest_label(label, labels.size());
+  const std::uint8_t highest = kernels::labels().highest(label, labels.size());
   expects(highest <= num_layers, kOp, "labels from 0 to num_layers = " + std::to_string(num_layers),
           "label " + std::to_string(highest));
   std::fill(weights, weights + out.size(), 0.0);

@@ -1,22 +1,10 @@
 #include "ops/map_reader.hpp"
 
 #include <algorithm>
-
-#include "runtime/multi_isa.hpp"
+#include <utility>
 
 namespace layer_fast::impl {
 namespace {
-
-// One row of the map at (z, y): a, b, c, d are its rows at (z low, y low), (z low, y high), (z high, ...), ...
-LF_MULTI_ISA void blend_rows(const float* a, const float* b, const float* c, const float* d, float ty, float tz,
-                             std::int64_t n, float* out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = blend(blend(a[i], b[i], ty), blend(c[i], d[i], ty), tz);
-}
-
-LF_MULTI_ISA void blend_along(const float* row, const std::int32_t* low, const std::int32_t* high, const float* t,
-                              std::int64_t n, float* out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = blend(row[low[i]], row[high[i]], t[i]);
-}
 
 bool is_identity(const MapTaps& taps) {
   for (std::size_t i = 0; i < taps.low.size(); ++i) {
@@ -63,17 +51,41 @@ MapTaps map_taps(const GridMap& map, int axis, std::int64_t n_labels, std::int64
   return taps;
 }
 
+void MapRowTaps::set(MapTaps given, int lanes) {
+  taps = std::move(given);
+  plan = {taps.low.data(), taps.high.data(), taps.t32.data()};
+  if (lanes == 1) return;
+  low_lane_ = taps.low;
+  high_lane_ = taps.high;
+  const auto n = static_cast<std::int64_t>(taps.low.size());
+  for (std::int64_t x = 0; x + lanes <= n; x += lanes) {
+    const std::int32_t base = *std::min_element(&taps.low[at(x)], &taps.low[at(x)] + lanes);
+    const std::int32_t top = *std::max_element(&taps.high[at(x)], &taps.high[at(x)] + lanes);
+    if (top - base >= lanes) return;  // a map about as fine as the labels, or finer
+    base_.push_back(base);
+    for (std::int64_t i = x; i < x + lanes; ++i) {
+      low_lane_[at(i)] -= base;
+      high_lane_[at(i)] -= base;
+    }
+  }
+  plan.base = base_.data();
+  plan.low_lane = low_lane_.data();
+  plan.high_lane = high_lane_.data();
+}
+
 MapReader::MapReader(const Shape3& labels, const Shape3& map, const std::optional<GridMap>& grid_map)
-    : labels_(labels), map_(map), grid_map_(grid_map_or_default(grid_map, labels, map)) {
+    : labels_(labels), map_(map), grid_map_(grid_map_or_default(grid_map, labels, map)), rows_(kernels::map_rows()) {
   aligned_ = is_axis_aligned(grid_map_);
   if (!aligned_) return;
   z_ = map_taps(grid_map_, 0, labels[0], map[0]);
   y_ = map_taps(grid_map_, 1, labels[1], map[1]);
-  x_ = map_taps(grid_map_, 2, labels[2], map[2]);
-  same_grid_ = labels == map && is_identity(z_) && is_identity(y_) && is_identity(x_);
+  x_.set(map_taps(grid_map_, 2, labels[2], map[2]), rows_.lanes);
+  same_grid_ = labels == map && is_identity(z_) && is_identity(y_) && is_identity(x_.taps);
 }
 
-std::int64_t MapReader::scratch_size(std::int64_t count) const { return same_grid_ ? 0 : count + map_[2]; }
+std::int64_t MapReader::scratch_size(std::int64_t count) const { 
+  return same_grid_ ? 0 : count + map_[2] + kernels::kMapRowSlack;
+}
 
 const float* MapReader::read(const float* map, std::int64_t start, std::int64_t count, float* scratch) const {
   if (same_grid_) return map + start;
@@ -93,9 +105,9 @@ void MapReader::read_rows(const float* map, std::int64_t start, std::int64_t cou
     const std::int64_t length = std::min(nx - x, count - done);
     const float* low = map + z_.low[z] * my * mx;
     const float* high = map + z_.high[z] * my * mx;
-    blend_rows(low + y_.low[y] * mx, low + y_.high[y] * mx, high + y_.low[y] * mx, high + y_.high[y] * mx, y_.t32[y],
-               z_.t32[z], mx, row);
-    blend_along(row, &x_.low[at(x)], &x_.high[at(x)], &x_.t32[at(x)], length, out + done);
+    rows_.over_zy(low + y_.low[y] * mx, low + y_.high[y] * mx, high + y_.low[y] * mx, high + y_.high[y] * mx, y_.t32[y],
+                  z_.t32[z], mx, row);
+    rows_.along_x(x_.plan, row, x, length, out + done);
     done += length;
   }
 }

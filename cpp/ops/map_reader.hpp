@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/map_rows.hpp"
 #include "layer_fast/resample.hpp"
 #include "ops/grid_taps.hpp"
 
@@ -27,6 +28,21 @@ bool is_axis_aligned(const GridMap& map);
 
 MapTaps map_taps(const GridMap& map, int axis, std::int64_t n_labels, std::int64_t n_map);
 
+// The taps along x as the kernel wants them. `plan` points into the other members, so it is neither copied nor moved.
+class MapRowTaps {
+ public:
+  MapRowTaps() = default;
+  MapRowTaps(const MapRowTaps&) = delete;
+  MapRowTaps& operator=(const MapRowTaps&) = delete;
+  void set(MapTaps taps, int lanes);
+
+  MapTaps taps;
+  kernels::MapRowPlan plan;
+
+ private:
+  std::vector<std::int32_t> base_, low_lane_, high_lane_;
+};
+
 class MapReader {
  public:
   MapReader(const Shape3& labels, const Shape3& map, const std::optional<GridMap>& grid_map);
@@ -45,7 +61,9 @@ class MapReader {
   Shape3 labels_, map_;
   GridMap grid_map_;
   bool same_grid_ = false, aligned_ = false;
-  MapTaps z_, y_, x_;
+  MapTaps z_, y_;
+  MapRowTaps x_;
+  const kernels::MapRows& rows_;
 };
 
 }  // namespace layer_fast::impl

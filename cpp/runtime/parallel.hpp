@@ -6,16 +6,21 @@
 
 namespace layer_fast {
 
-// Threads for one call: `requested` if positive, else LAYER_FAST_THREADS, else what affinity and cgroup allow.
+// Threads for one call: `requested` if positive, else LAYER_FAST_THREADS, else what affinity and cgroup allow; else 1 in a
+// forked child, which is one worker of several (a data loader's).
 // A LAYER_FAST_THREADS that is no positive number is a std::invalid_argument.
 int resolve_threads(int requested);
 
-// How many workers parallel_for will use, for scratch memory per worker.
+// True in a child that was forked and runs on, without exec.
+bool is_forked();
+
+// How many workers parallel_for will use at most, for scratch memory per worker.
 int worker_count(std::int64_t tiles, int threads);
 
 // Calls body(tile, worker) once for every tile in [0, tiles), worker in [0, worker_count(tiles, threads)).
 // Returns when all are done. If tiles throw, the exception of the lowest one is thrown here.
-// Threads live for one call: nothing survives a fork, and any number of callers may come at once.
+// Threads live for one call: nothing survives a fork, and any number of callers may come at once: together they get as
+// many helpers as one of them alone would, so that a busy process is not made busier.
 void parallel_for(std::int64_t tiles, int threads, const std::function<void(std::int64_t tile, int worker)>& body);
 
 }  // namespace layer_fast

@@ -60,6 +60,7 @@ int resolve_threads(int requested) {
     }
     return static_cast<int>(threads);
   }
+  if (is_forked()) return 1;
   static const int available = cgroup_threads(affinity_threads());  // file reads: once a process
   return available;
 }

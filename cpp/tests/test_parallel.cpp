@@ -1,5 +1,7 @@
 // parallel_for: every tile once, workers in range, the lowest tile's exception, callers side by side.
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
@@ -43,9 +45,30 @@ void lowest_exception(int threads) {
   check(text == "37", "the exception of the lowest tile comes back");
 }
 
+// Eight callers of two threads: at most eight callers and one helper run at a time.
+void helpers_are_shared() {
+  std::atomic<int> now{0}, most{0};
+  std::vector<std::thread> callers;
+  const int limit = 8 + std::max(layer_fast::resolve_threads(0), 2) - 1;
+  for (int c = 0; c < 8; ++c) {
+    callers.emplace_back([&] {
+      layer_fast::parallel_for(200, 2, [&](std::int64_t, int) {
+        const int here = ++now;
+        for (int seen = most.load(); here > seen && !most.compare_exchange_weak(seen, here);) {
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+        --now;
+      });
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  check(most <= limit, "callers side by side share the helpers");
+}
+
 }  // namespace
 
 int main() {
+  helpers_are_shared();
   for (int round = 0; round < 50; ++round) {
     for (const int threads : {1, 2, 7, 64}) {
       every_tile_once(threads);

@@ -11,6 +11,7 @@ import numpy as np
 from layer_fast import ops
 
 OBLIQUE = np.array([[0.9, 0.2, -0.1, 0.3], [-0.15, 1.1, 0.05, -0.6], [0.1, -0.2, 0.8, 1.2], [0, 0, 0, 1.0]])
+FIELDS = "count nonfinite sum sum_sq sum_abs sum_pos min max argmax quantiles top_share histogram"
 FLIPPED = np.array([[0.7, 0, 0, 0.1], [0, -1.3, 0, 40], [0, 0, 2.9, -3.0], [0, 0, 0, 1.0]])
 
 
@@ -51,6 +52,43 @@ def labels() -> None:
     show("labels fraction", ops.resample_labels(mask, (5, 9, 11), mode="fraction", num_labels=7))
 
 
+def layers() -> None:
+    rng = np.random.default_rng(6)
+    grid = (13, 101, 111)  # more voxels than order statistics collect at once
+    stacked = np.clip(np.indices(grid)[1] // 15 + rng.integers(0, 2, grid) * (np.indices(grid)[2] > 80), 0, 6)
+    maps = rng.standard_normal((3, *grid)).astype(np.float32)
+    maps[1] = np.abs(maps[1])
+    maps[2, 3, 40:60], maps[2, 5, 5, 5] = np.nan, -np.inf
+    options: dict[str, Any] = {"quantiles": (0.1, 0.5, 0.95), "top_fraction": 0.05, "histogram": (-2.0, 2.0, 33)}
+    for kind, mask in (("stacked", stacked.astype(np.uint8)), ("mixed", rng.integers(0, 7, grid).astype(np.uint8))):
+        for name, source in (("full", maps), ("coarse", maps[:, ::4, ::9, ::7]), ("fine", maps[:, :, :, ::2])):
+            moments = ops.layer_reduce(source, mask, **options)
+            for field in FIELDS.split():
+                show(f"reduce {kind} {name} {field}", getattr(moments, field))
+        show(f"weights {kind}", ops.layer_weights(mask, (4, 7, 9)))
+        small = OBLIQUE * 0.1 + np.diag([0, 0, 0, 0.9])
+        show(f"weights oblique {kind}", ops.layer_weights(mask, (4, 7, 9), grid_map=small))
+        sets = rng.random((5, 7)) > 0.5
+        show(f"compose {kind}", ops.layer_compose(maps[:2], mask, sets, fill_values=rng.random((2, 7))))
+    soft = rng.random((3, *grid)).astype(np.float32)
+    show("reduce weights", ops.layer_reduce(maps, None, weights=soft, num_layers=2).sum)
+
+
+def intensities() -> None:
+    for dtype in ("uint8", "int16", "uint16", "float32"):
+        volume = volume_of(dtype)
+        volume[:2] = 0
+        for within in ("all", "nonzero", (np.random.default_rng(7).random(volume.shape) < 0.5)):
+            stats = ops.intensity_stats(volume, percentiles=(0.5, 50, 99.5), within=within)
+            show(f"stats {dtype}", np.array([stats.count, stats.sum, stats.mean, stats.std, *stats.percentiles]))
+            for method in ("zscore", "percentile"):
+                show(f"{method} {dtype}", ops.normalize(volume, method=method, within=within))
+    large = np.random.default_rng(8).integers(0, 256, (40, 320, 336), dtype=np.uint8)
+    show("zscore large", ops.normalize(large, within="nonzero"))
+
+
 if __name__ == "__main__":
     resampling()
     labels()
+    layers()
+    intensities()

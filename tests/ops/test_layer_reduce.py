@@ -129,10 +129,70 @@ def test_quantiles_and_top_share_are_exact(shape: tuple[int, int, int], threads:
     for layer in range(3):
         x = values[labels == layer]
         np.testing.assert_array_equal(moments.quantiles[0, layer], np.quantile(x.astype(np.float64), asked))
-        np.testing.assert_allclose(
-            moments.top_share[0, layer], oracle.top_share(x, 0.05), rtol=tolerances.SUM_RELATIVE
-        )
+        np.testing.assert_allclose(moments.top_share[0, layer], oracle.top_share(x, 0.05), rtol=tolerances.SUM_RELATIVE)
     assert np.isnan(moments.quantiles[0, 3]).all() and math.isnan(moments.top_share[0, 3])
+
+
+@pytest.mark.parametrize("kind", ["normal", "zeros", "wide", "steps", "holes"])
+def test_quantiles_of_more_values_than_are_collected(kind: str) -> None:
+    shape = (13, 101, 173)
+    rng = np.random.default_rng(12)
+    labels = layered(shape, 6) if kind != "holes" else rng.integers(0, 7, shape, dtype=np.uint8)
+    values = rng.standard_normal(shape, dtype=np.float32)
+    if kind == "zeros":
+        values = np.maximum(values, 0)
+    elif kind == "wide":
+        values *= (10.0 ** rng.integers(-25, 25, shape)).astype(np.float32)
+    elif kind == "steps":
+        values = np.round(3 * values)
+    elif kind == "holes":
+        values[rng.random(shape) < 0.2] = rng.choice([np.nan, np.inf, -np.inf])
+        values[0, :5] = -np.inf
+    asked = (0.0, 0.01, 0.5, 0.95, 0.951, 1.0)
+    results = [ops.layer_reduce(values, labels, quantiles=asked, top_fraction=0.05, threads=n) for n in (1, 2, 3)]
+    assert len({raw(r) for r in results}) == 1
+    moments = results[0]
+    assert moments.quantiles is not None and moments.top_share is not None
+    for layer in range(7):
+        x = values[(labels == layer) & np.isfinite(values)]
+        np.testing.assert_array_equal(moments.quantiles[0, layer], np.quantile(x.astype(np.float64), asked))
+        share, total = oracle.top_share(x, 0.05), math.fsum(x)
+        bound = tolerances.SUM_RELATIVE * (abs(share) + 1) * math.fsum(abs(x)) / abs(total)
+        assert abs(moments.top_share[0, layer] - share) <= bound
+
+
+@pytest.mark.parametrize("kind", ["all", "nonzero", "mask"])
+def test_labels_of_every_kind_of_group(kind: str) -> None:
+    """One label, borders of two, three labels, holes: each group of 16 voxels takes its own way through the sums."""
+    labels = np.zeros((1, 40, 64), np.uint8)
+    labels[0, 10:, 21:] = 1  # borders of two
+    labels[0, 20:, 24:26] = 2  # three labels in a group
+    labels[0, 30:] = np.random.default_rng(13).integers(0, 4, (10, 64))
+    values = signed_map((1, 40, 64), 14)
+    values = np.abs(values) if kind == "nonzero" else values
+    if kind == "mask":
+        values[0, ::7, 3] = np.nan
+        values[0, 5, 30], values[0, 15, 22], values[0, 35, 1] = np.inf, -np.inf, np.nan
+    moments = ops.layer_reduce(values, labels, num_layers=4)
+    for layer in range(5):
+        check_row(moments, 0, layer, values, labels)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 300), (300, 1, 5), (5, 300, 1), (1, 1, 1), (1, 1, 70001)])
+def test_axes_of_one(shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(15)
+    labels, values = rng.integers(0, 3, shape, dtype=np.uint8), signed_map(shape, 15)
+    moments = ops.layer_reduce(values, labels, num_layers=255, quantiles=(0.5,))
+    coarse = ops.layer_reduce(np.ones((1, 1, 1), np.float32), labels, num_layers=255)
+    weights = ops.layer_weights(labels, (1, 1, 1), num_layers=255)
+    assert moments.quantiles is not None
+    for layer in range(3):
+        check_row(moments, 0, layer, values, labels)
+        n = np.count_nonzero(labels == layer)
+        assert (coarse.sum[0, layer], weights[layer, 0, 0, 0]) == (n, n)
+        if n:
+            assert moments.quantiles[0, layer, 0] == np.median(values[labels == layer].astype(np.float64))
+    assert moments.count[0, 3:].sum() == 0 and np.isnan(moments.quantiles[0, 3:]).all()
 
 
 def test_quantiles_of_negative_values_and_minus_zero() -> None:
@@ -183,8 +243,11 @@ def test_hard_weights_give_the_sums_of_hard_labels() -> None:
     labels, values = layered((3, 30, 40), 6), signed_map((3, 30, 40), 10)
     weights = (labels[None] == np.arange(7)[:, None, None, None]).astype(np.float32)
     hard, soft = ops.layer_reduce(values, labels), ops.layer_reduce(values, None, weights=weights)
-    for name in ("count", "weight", *SUMS, "min", "max", "argmax"):
+    for name in ("count", "weight", "min", "max", "argmax"):
         np.testing.assert_array_equal(getattr(hard, name), getattr(soft, name), err_msg=name)
+    for name in SUMS:  # added in another order
+        bound = tolerances.SUM_RELATIVE * (hard.sum_sq if name == "sum_sq" else hard.sum_abs)
+        assert (abs(getattr(hard, name) - getattr(soft, name)) <= bound).all(), name
 
 
 def test_empty_layers_single_voxels_and_all_zero_maps() -> None:

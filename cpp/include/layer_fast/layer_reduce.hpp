@@ -32,7 +32,6 @@ struct LayerReduceOut {
   ArrayView quantiles;                               // float64 (K, R, Q); only if asked for
   ArrayView top_share;                               // float64 (K, R); only if asked for
   ArrayView histogram;                               // int64 (K, R, bins + 2), underflow first, overflow last; if asked for
-  ArrayView workspace;                               // float32, one value per voxel of the labels; quantiles or top_share
 };
 
 // maps: float32 (K, mz, my, mx). labels: uint8 (z, y, x). A label above num_layers is an error.

@@ -83,20 +83,24 @@ def _within(within: Any, shape: tuple[int, ...], op: str) -> tuple[str, NDArray[
 
 
 def _stats(
-    source: NDArray[Any], percentiles: Sequence[float], within: Any, threads: int | None, op: str
+    source: NDArray[Any],
+    percentiles: Sequence[float],
+    within: Any,
+    threads: int | None,
+    op: str,
+    histogram: bool = True,
 ) -> IntensityStats:
     kind, mask = _within(within, source.shape, op)
     asked = [float(p) for p in percentiles]
     whole = source.dtype != np.float32
-    bins = np.empty(256 if source.dtype == np.uint8 else 65536, np.int64) if whole else None
-    workspace = None if whole or not asked else np.empty(source.size, np.float32)
+    counted = whole and (histogram or bool(asked))
+    bins = np.empty(256 if source.dtype == np.uint8 else 65536, np.int64) if counted else None
     found = core.intensity_stats(
         source,
         within=kind,
         mask=mask,
         percentiles=asked,
         histogram=bins,
-        workspace=workspace,
         threads=thread_count(threads, op),
     )
     found["percentiles"] = np.asarray(found["percentiles"], np.float64)
@@ -119,7 +123,7 @@ def _line(
             raise ValueError(f"[{op}] expected window=(lo, hi) with method 'window', got None")
         return _between(float(window[0]), float(window[1]), "window")
     asked = (percentiles or (0.5, 99.5)) if method == "percentile" else ()
-    stats = _stats(source, asked, within, threads, op)
+    stats = _stats(source, asked, within, threads, op, histogram=False)
     if stats.count == 0:
         raise ValueError(f"[{op}] expected voxels to take statistics of, got none ({stats.nonfinite} are NaN or Inf)")
     if method == "zscore":

@@ -54,7 +54,7 @@ def layer_reduce(
     _not_finer(values.shape[1:], mask.shape[-3:], matrix is None, op)
     asked = [float(q) for q in quantiles]
     shape = (len(values), num_layers + 1)
-    arrays = _results(shape, len(asked), top_fraction is not None, histogram, mask)
+    arrays = _results(shape, len(asked), top_fraction is not None, histogram)
     core.layer_reduce(
         values,
         mask,
@@ -173,7 +173,7 @@ def _not_finer(map_shape: tuple[int, ...], grid: tuple[int, ...], default: bool,
 
 
 def _results(
-    shape: tuple[int, int], quantiles: int, top: bool, histogram: tuple[float, float, int] | None, mask: NDArray[Any]
+    shape: tuple[int, int], quantiles: int, top: bool, histogram: tuple[float, float, int] | None
 ) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {name: np.empty(shape, np.int64) for name in _INT64}
     arrays |= {name: np.empty(shape, np.float64) for name in _FLOAT64}
@@ -182,8 +182,6 @@ def _results(
         arrays["quantiles"] = np.empty((*shape, quantiles), np.float64)
     if top:
         arrays["top_share"] = np.empty(shape, np.float64)
-    if (quantiles or top) and mask.ndim == 3:
-        arrays["workspace"] = np.empty(mask.size, np.float32)
     if histogram is not None:
         if int(histogram[2]) < 1:
             raise ValueError(f"[layer_reduce] expected histogram with 1 bin or more, got {histogram[2]}")
@@ -194,7 +192,6 @@ def _results(
 def _moments(
     arrays: dict[str, NDArray[Any]], histogram: tuple[float, float, int] | None, weighted: bool
 ) -> LayerMoments:
-    arrays.pop("workspace", None)
     if histogram is not None:
         counts = arrays.pop("histogram")
         arrays |= {"histogram": counts[..., 1:-1], "underflow": counts[..., 0], "overflow": counts[..., -1]}
