@@ -106,3 +106,15 @@ def test_the_planted_layer_makes_the_difference(together: dict[str, lf.ScanRecor
     assert REGIONS[int(gap.argmax())] == "muscle" == LAYERS[-1]
     maps = [layer_rows(together[name], "gradcam")["muscle"]["sum"] for name in ("case", "control")]
     assert maps[0] > maps[1]
+
+
+def test_slices_beyond_the_memory_budget_cost_that_scan_only(scans: dict[str, lf.Scan]) -> None:
+    """A scan's slices are one batch of the gradient graph, which cannot be cut: the budget holds, and is named."""
+    few = scans["thin"]
+    deep = replace(few.grid, array=np.concatenate([few.grid.array] * 64))
+    large = replace(few, volumes={"bmode": deep}, input_sha256={"bmode": "0" * 64})
+    small = lf.Pipeline("reference_2d", {"methods": ("gradient",), "gradient_memory_mb": 16})
+    assert small.process(few).status in ("ok", "ok_degraded")
+    record = small.process(large)
+    assert (record.status, record.code, record.step) == ("failed", "gradient_memory", "explain")
+    assert "slices at once need about" in record.message and "gradient_memory_mb is 16" in record.message

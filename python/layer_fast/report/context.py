@@ -223,4 +223,4 @@ def _flat(value: Any, path: str = "") -> dict[str, str]:
         for key, part in pairs:
             out.update(_flat(part, f"{path}.{key}" if path else str(key)))
         return out
-    return {path: value if isinstance(value, str) else str(value)}
+    return {path: "–" if value is None or value in ({}, [], "") else str(value)}

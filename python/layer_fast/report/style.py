@@ -95,15 +95,17 @@ def has_contrast(cell: dict[str, Any]) -> bool:
 
 def shown_title(cell: dict[str, Any]) -> str:
     if (definition := map_definition(cell)) is not None:
-        return f"{definition}, mean over subjects"
+        return f"definition {definition}, averaged over subjects"
     return f"class contrast D ({cell['units']})" if has_contrast(cell) else f"mean over subjects ({cell['units']})"
 
 
 def number(value: float | None, digits: int = 3, scale: float | None = None) -> str:
-    """Fixed decimals where `scale` (the size of what stands in the same column; None: 1) is ordinary, else an
-    exponent; a missing number is a dash."""
+    """Fixed decimals where `scale` (the size of what stands in the same column; None: 1) is ordinary, as many as its
+    size asks for, else an exponent; a missing number is a dash."""
     if value is None:
         return "–"
+    if scale is not None and 1e-2 <= scale < 1:
+        digits += 1 if scale >= 0.1 else 2
     if scale is not None and not 1e-2 <= scale < 1e4 and value != 0:
         return f"{value:.{digits - 1}e}"
     text = f"{value:.{digits}f}"

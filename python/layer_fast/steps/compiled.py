@@ -8,6 +8,8 @@ from .. import graphs
 from ..errors import ModelError
 from ..models import ModelPackage
 
+_BYTES: dict[str, int] = {}  # by package: shapes are inferred once, not once a scan
+
 
 def compiled(package: ModelPackage, kind: str, target: str) -> bytes:
     """The ONNX bytes of one kind of graph: "forward", "gradcam", "hirescam", "gradient". Raises ModelError."""
@@ -31,13 +33,19 @@ def compiled(package: ModelPackage, kind: str, target: str) -> bytes:
 
 
 def gradient_batch(package: ModelPackage, budget_mb: int, slices: int) -> int:
-    """How many inputs one call of the gradient graph takes: as many as the budget holds, 1 to 64.
+    """How many inputs one call of the gradient graph takes: as many as the budget holds, at most 64.
 
-    Counted are the activations of the forward graph twice, for the gradient has one for each. slices: number of slices
-    of the scan, which a 2D model sees as its own batch.
+    At least one volume of a 3D model, which cannot be cut; 0 where the slices of one scan are more than the budget
+    holds. slices: their number, which a 2D model sees as its own batch; 1 for a 3D model.
     """
-    each = 2 * activation_bytes(package) * (slices if package.manifest.spatial_dims == 2 else 1)
-    return max(1, min(64, budget_mb * 2**20 // max(each, 1)))
+    held = min(64, budget_mb // gradient_megabytes(package, slices))
+    return held if package.manifest.spatial_dims == 2 else max(1, held)
+
+
+def gradient_megabytes(package: ModelPackage, slices: int) -> int:
+    """About what one input takes in the gradient graph, rounded up: the activations of the forward graph twice, for
+    the gradient has one for each."""
+    return -(-2 * activation_bytes(package) * slices // 2**20) or 1
 
 
 def activation_bytes(package: ModelPackage) -> int:
@@ -45,6 +53,12 @@ def activation_bytes(package: ModelPackage) -> int:
 
     Every tensor with a known shape counts, with 1 for the batch; a graph whose sizes follow from other tensors is
     counted low."""
+    if package.sha256 not in _BYTES:
+        _BYTES[package.sha256] = _count_bytes(package)
+    return _BYTES[package.sha256]
+
+
+def _count_bytes(package: ModelPackage) -> int:
     import onnx
 
     inferred = onnx.shape_inference.infer_shapes(package.model)

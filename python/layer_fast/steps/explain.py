@@ -14,7 +14,7 @@ from ..models import ModelPackage
 from ..models.fill import fill_image
 from ..types import LayerMask
 from .coalitions import coalition_logits, model_labels
-from .compiled import gradient_batch
+from .compiled import gradient_batch, gradient_megabytes
 from .lane import Lane
 from .maps import AttributionMap, GradientGraph, cam_methods, class_activation_maps, gradient_maps
 from .prepare import ModelInput
@@ -79,6 +79,11 @@ def _gradients(
     config, manifest = lane.config, package.manifest
     slices = image.shape[1 + "zyx".index(manifest.slice_axis)] if manifest.slice_axis else 1
     size = gradient_batch(package, config.gradient_memory_mb, slices)
+    if size == 0:
+        raise StepFailure(
+            "gradient_memory", f"gradients of {slices} slices at once need about {gradient_megabytes(package, slices)} "
+            f"MB, gradient_memory_mb is {config.gradient_memory_mb}", input_at_fault=False,
+        )  # fmt: skip
     graph = GradientGraph(lane.explaining(package, "gradient"), manifest.input, size)
 
     def predict(images: NDArray[np.float32]) -> NDArray[np.float64]:

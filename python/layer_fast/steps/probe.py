@@ -48,21 +48,25 @@ def checks(packages: tuple[ModelPackage, ...], config: RunConfig) -> list[Probe]
 
 
 def precision_agreement(packages: list[ModelPackage], config: RunConfig, engine: str) -> dict[str, dict[str, Any]]:
-    """How far the reduced precision of a run is from float32 in the same engine, by classifier, on drawn inputs.
+    """How far the reduced precision of a run is from float32 in the same engine, on drawn inputs: by classifier and
+    kind of graph, each that the run calls.
 
-    logits_max_abs; logits_l2 (relative); cam_cosine over all maps, None without a class activation map; inputs.
+    logits_max_abs; logits_l2 (relative); map_cosine over all maps or gradients, None for the plain forward; inputs.
     """
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for package in packages:
-        kind = next(iter(cam_methods(config.methods)), "forward")
-        model, feeds = compiled(package, kind, config.target), _feeds(package, kind, _AGREEMENT_INPUTS)
-        label = f"{package.manifest.name} ({kind})"
-        outputs = (package.manifest.output,) if kind == "forward" else (package.manifest.output, "cam")
-        full, reduced = (
-            open_engine(engine, model, threads=config.engine_threads, label=label, precision=precision)
-            for precision in ("float32", config.precision)
-        )
-        found[f"{package.manifest.name}/{package.manifest.member}"] = compare(full, reduced, feeds, outputs)
+        own = found.setdefault(f"{package.manifest.name}/{package.manifest.member}", {})
+        for kind in graph_kinds(config.methods):
+            model, feeds = compiled(package, kind, config.target), _feeds(package, kind, _AGREEMENT_INPUTS)
+            label = f"{package.manifest.name} ({kind})"
+            outputs: tuple[str, ...] = (package.manifest.output,)
+            if kind != "forward":
+                outputs += (f"grad_{package.manifest.input}" if kind == "gradient" else "cam",)
+            full, reduced = (
+                open_engine(engine, model, threads=config.engine_threads, label=label, precision=precision)
+                for precision in ("float32", config.precision)
+            )
+            own[kind] = compare(full, reduced, feeds, outputs)
     return found
 
 
@@ -72,7 +76,7 @@ def compare(full: Engine, reduced: Engine, feeds: Arrays, outputs: tuple[str, ..
     return {
         "logits_max_abs": float(np.abs(got[0].astype(np.float64) - expected[0]).max()),
         "logits_l2": relative_l2(got[0], expected[0]),
-        "cam_cosine": _cosine(got[1], expected[1]) if len(outputs) > 1 else None,
+        "map_cosine": _cosine(got[1], expected[1]) if len(outputs) > 1 else None,
         "inputs": len(next(iter(feeds.values()))),
     }
 
