@@ -177,7 +177,8 @@ inline __m256 eight(const ObliqueVolume& v, const double plane[3], std::int64_t 
   corners4(v, z1, y1, x1, c, 4);
   const T* p = static_cast<const T*>(v.data);
   ask_for(p, ahead, c, 0);
-  ask_for(p, ahead, c, 5);
+  ask_for(p, ahead, c, 4);
+  ask_for(p, ahead, c, 7);
   const Pair near = pairs(p, [&](int i) { return c.at[i]; });
   const Pair below = pairs(p, [&](int i) { return c.at[i] + c.over_z[i]; });
   const Pair right = pairs(p, [&](int i) { return c.at[i] + c.over_y[i]; });
