@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -7,10 +8,8 @@
 #include "layer_fast/error.hpp"
 #include "ops/argmax_resample_impl.hpp"
 #include "ops/argmax_resample_voxel.hpp"
-#include "ops/axis_taps.hpp"
+#include "ops/argmax_worker.hpp"
 #include "ops/oblique_voxel.hpp"
-#include "ops/separable_rows.hpp"
-#include "ops/x_plan.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -19,63 +18,42 @@ namespace {
 constexpr const char* kOp = "argmax_resample";
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-void check_finite(const float* logits, std::int64_t n) {
+[[noreturn]] void refuse_infinite(const float* logits, std::int64_t n) {
   const auto bad = std::count_if(logits, logits + n, [](float v) { return !std::isfinite(v); });
-  expects(bad == 0, kOp, "finite logits", std::to_string(bad) + " that are NaN or infinite");
+  refuse(kOp, "finite logits", std::to_string(bad) + " that are NaN or infinite");
 }
 
-// One worker's rows: a reader per class, the interpolated line, the best logit and its class so far.
-struct Team {
-  std::vector<SeparableRows> classes;
-  std::vector<float> line, best;
-  std::vector<std::int32_t> label;
-
-  explicit Team(std::int64_t nx)
-      : line(static_cast<std::size_t>(nx)), best(static_cast<std::size_t>(nx)), label(static_cast<std::size_t>(nx)) {}
-
-  void start() {
-    std::fill(best.begin(), best.end(), kLowest);
-    std::fill(label.begin(), label.end(), 0);
-  }
-  void offer(std::int32_t klass) {
-    const auto n = static_cast<std::int64_t>(line.size());
-    const float* logit = line.data();
-    float* top = best.data();
-    std::int32_t* labels = label.data();
-    for (std::int64_t x = 0; x < n; ++x) voxel::take_larger(logit[x], klass, top[x], labels[x]);
-  }
-  void write(std::uint8_t* out) const {
-    for (std::size_t x = 0; x < label.size(); ++x) out[x] = static_cast<std::uint8_t>(label[x]);
-  }
-};
+void check_finite(const float* logits, const ArrayView& view, int threads) {
+  const std::int64_t plane = view.shape[2] * view.shape[3], planes = view.shape[0] * view.shape[1];
+  std::atomic<bool> finite{true};
+  parallel_for(planes, threads, [&](std::int64_t p, int) {
+    if (!kernels::argmax_rows().all_finite(logits + p * plane, plane)) finite = false;
+  });
+  if (!finite) refuse_infinite(logits, view.size());
+}
 
 void separable(const float* in, const ArrayView& logits, const ArrayView& out, const GridAxes& axes, int threads) {
-  const AxisTaps tz = interpolation_taps(axes.z, Interpolation::linear, false);
-  const AxisTaps ty = interpolation_taps(axes.y, Interpolation::linear, false);
-  const XPass along_x(interpolation_taps(axes.x, Interpolation::linear, false));
-  const std::int64_t volume = logits.shape[1] * logits.shape[2] * logits.shape[3];
-  const std::int64_t nz = out.shape[0], ny = out.shape[1], nx = out.shape[2];
-  const std::int64_t block = rows_per_tile(ny, nx), blocks = (ny + block - 1) / block;
+  const ArgmaxGrid grid(in, logits, out, axes);
   std::uint8_t* labels = out.out<std::uint8_t>(kOp);
-  Team one(nx);
-  for (std::int64_t k = 0; k < logits.shape[0]; ++k) {
-    one.classes.emplace_back(in + k * volume, Dtype::f32, logits.shape[2], logits.shape[3], tz, ty);
-  }
-  const int workers = worker_count(nz * blocks, threads);
-  std::vector<Team> teams(static_cast<std::size_t>(workers), one);
-  parallel_for(nz * blocks, workers, [&](std::int64_t tile, int worker) {
-    Team& team = teams[static_cast<std::size_t>(worker)];
-    const std::int64_t z = tile / blocks, y0 = tile % blocks * block;
-    for (auto& rows : team.classes) rows.begin(z);
-    for (std::int64_t y = y0; y < std::min(y0 + block, ny); ++y) {
-      team.start();
-      for (std::size_t k = 0; k < team.classes.size(); ++k) {
-        along_x(team.classes[k].row(y), team.line.data());
-        team.offer(static_cast<std::int32_t>(k));
-      }
-      team.write(labels + (z * ny + y) * nx);
+  if (!grid.early()) check_finite(in, logits, threads);
+  const std::int64_t nz = out.shape[0], block = grid.planes_per_tile(), tiles = (nz + block - 1) / block;
+  const int team = worker_count(tiles, threads);
+  std::vector<ArgmaxWorker> workers(static_cast<std::size_t>(team), ArgmaxWorker(grid));
+  std::vector<std::atomic<bool>> seen(static_cast<std::size_t>(logits.shape[1]));
+  parallel_for(tiles, team, [&](std::int64_t tile, int worker) {
+    for (std::int64_t z = tile * block; z < std::min(tile * block + block, nz); ++z) {
+      workers[static_cast<std::size_t>(worker)].plane(z, labels + z * out.shape[1] * out.shape[2], seen);
     }
   });
+  if (!grid.early()) return;
+  // Planes that no output reads must be finite as well.
+  bool finite = std::all_of(workers.begin(), workers.end(), [](const ArgmaxWorker& w) { return w.finite(); });
+  const std::int64_t plane = logits.shape[2] * logits.shape[3];
+  for (std::int64_t p = 0; p < logits.shape[0] * logits.shape[1]; ++p) {
+    if (seen[static_cast<std::size_t>(p % logits.shape[1])]) continue;
+    finite = finite && kernels::argmax_rows().all_finite(in + p * plane, plane);
+  }
+  if (!finite) refuse_infinite(in, logits.size());
 }
 
 std::uint8_t label_at(const float* in, const ArrayView& logits, const GridMap& map, std::int64_t z, std::int64_t y,
@@ -108,10 +86,11 @@ void oblique(const float* in, const ArrayView& logits, const ArrayView& out, con
 void argmax_resample_cpu(const ArrayView& logits, const ArrayView& out, const std::optional<GridMap>& grid_map,
                          int threads) {
   const float* in = logits.in<float>(kOp);
-  check_finite(in, logits.size());
   const auto axes = separable_axes(logits, out, grid_map, 1, 0);
-  if (!axes) return oblique(in, logits, out, *grid_map, resolve_threads(threads));
-  separable(in, logits, out, *axes, resolve_threads(threads));
+  const int team = resolve_threads(threads);
+  if (axes) return separable(in, logits, out, *axes, team);
+  check_finite(in, logits, team);
+  oblique(in, logits, out, *grid_map, team);
 }
 
 }  // namespace layer_fast::impl

@@ -1,10 +1,12 @@
 #include "ops/axis_taps.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <string>
 
+#include "kernels/bspline_rows.hpp"
 #include "layer_fast/error.hpp"
 
 namespace layer_fast::impl {
@@ -62,6 +64,30 @@ Row box_row(const voxel::AxisMap& axis, std::int64_t out) {
   return row;
 }
 
+// Taps of bspline on the samples themselves: the four taps on coefficients, each coefficient being the sum over the
+// mirrored samples j of sqrt(3) * pole^|i - j|. What is below kNegligible of a sample is left out.
+Row cardinal_row(const voxel::AxisMap& axis, std::int64_t out) {
+  constexpr int kReach = 20;
+  constexpr double kNegligible = 1e-8;
+  const double x = voxel::clamped(voxel::coordinate(axis, out), axis.n_in);
+  const auto base = static_cast<std::int64_t>(std::floor(x));
+  std::array<double, 2 * kReach + 4> sums{};  // of samples base - 1 - kReach ...
+  for (std::int64_t tap = 0; tap < 4; ++tap) {
+    const double weight = std::sqrt(3.0) * voxel::bspline3(x - static_cast<double>(base - 1 + tap));
+    double power = 1;
+    for (std::int64_t d = 0; d <= kReach; ++d, power *= kernels::kBsplinePole) {
+      sums[static_cast<std::size_t>(tap + kReach + d)] += weight * power;
+      if (d > 0) sums[static_cast<std::size_t>(tap + kReach - d)] += weight * power;
+    }
+  }
+  Row row;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    if (std::abs(sums[i]) < kNegligible) continue;
+    row[voxel::mirror_index(base - 1 - kReach + static_cast<std::int64_t>(i), axis.n_in)] += sums[i];
+  }
+  return row;
+}
+
 AxisTaps packed(const std::vector<Row>& rows) {
   AxisTaps taps;
   for (const Row& row : rows) {
@@ -107,6 +133,12 @@ AxisTaps interpolation_taps(const voxel::AxisMap& axis, Interpolation interpolat
   for (std::int64_t out = 0; out < axis.n_out; ++out) {
     rows[static_cast<std::size_t>(out)] = interpolation_row(axis, interpolation, widen, out);
   }
+  return packed(rows);
+}
+
+AxisTaps cardinal_taps(const voxel::AxisMap& axis) {
+  std::vector<Row> rows(static_cast<std::size_t>(axis.n_out));
+  for (std::int64_t out = 0; out < axis.n_out; ++out) rows[static_cast<std::size_t>(out)] = cardinal_row(axis, out);
   return packed(rows);
 }
 

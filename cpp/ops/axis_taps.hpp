@@ -27,6 +27,9 @@ struct AxisTaps {
 // over the voxels inside the volume (the filter of PIL, and of torch with antialias=True).
 AxisTaps interpolation_taps(const voxel::AxisMap& axis, Interpolation interpolation, bool antialias);
 
+// Taps of bspline on samples instead of coefficients: prefilter and interpolation of one axis in one.
+AxisTaps cardinal_taps(const voxel::AxisMap& axis);
+
 // Overlap of each output voxel's box with each input voxel, as fractions of the box.
 AxisTaps box_taps(const voxel::AxisMap& axis);
 

@@ -35,10 +35,11 @@ void check_options(const ArrayView& in, const ArrayView& workspace, const ArrayV
     expects(impl::separable_axes(in, out, options.grid_map).has_value(), kOp,
             "an axis-aligned grid_map with antialias", "an oblique one");
   }
-  if (options.interpolation == Interpolation::bspline) {
+  const bool filters = options.interpolation == Interpolation::bspline;
+  if (filters && !impl::separable_axes(in, out, options.grid_map).has_value()) {
     const bool fits = workspace.dtype == Dtype::f32 && workspace.axes == 3 && workspace.shape == in.shape &&
                       workspace.device == in.device && workspace.data != in.data;
-    expects(fits, kOp, "a float32 workspace of the volume's shape for bspline", workspace.shape_text());
+    expects(fits, kOp, "a float32 workspace of the volume's shape for an oblique bspline", workspace.shape_text());
   }
 }
 

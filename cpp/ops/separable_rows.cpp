@@ -4,20 +4,33 @@
 
 namespace layer_fast::impl {
 
-kernels::ResampleRows::Combine combine_of(Dtype dtype) {
+const kernels::RowKernels& row_kernels(Dtype dtype) {
   const kernels::ResampleRows& rows = kernels::resample_rows();
   switch (dtype) {
-    case Dtype::u8: return rows.combine_u8;
-    case Dtype::i16: return rows.combine_i16;
-    case Dtype::u16: return rows.combine_u16;
-    default: return rows.combine_f32;
+    case Dtype::u8: return rows.u8;
+    case Dtype::i16: return rows.i16;
+    case Dtype::u16: return rows.u16;
+    default: return rows.f32;
   }
 }
+
+namespace {
+
+bool crosses(const AxisTaps& taps_z, const AxisTaps& taps_y) {
+  if (taps_z.width != 2 || taps_y.width != 2) return false;
+  for (std::int64_t y = 1; y < taps_y.size(); ++y) {
+    if (taps_y.indices(y)[0] <= taps_y.indices(y - 1)[1]) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 SeparableRows::SeparableRows(const void* volume, Dtype dtype, std::int64_t ny, std::int64_t nx, const AxisTaps& taps_z,
                              const AxisTaps& taps_y)
     : volume_(static_cast<const char*>(volume)), item_(static_cast<std::int64_t>(dtype_size(dtype))), ny_(ny), nx_(nx),
-      taps_z_(taps_z), taps_y_(taps_y), combine_z_(combine_of(dtype)), combine_y_(combine_of(Dtype::f32)),
+      taps_z_(taps_z), taps_y_(taps_y), kernels_z_(row_kernels(dtype)), kernels_y_(row_kernels(Dtype::f32)),
+      crossed_(item_ <= 2 && crosses(taps_z, taps_y)),
       slots_(std::bit_ceil(static_cast<std::uint32_t>(taps_y.span))), kept_(slots_, -1),
       planes_(slots_ * static_cast<std::size_t>(nx)), row_(static_cast<std::size_t>(nx + kernels::kRowSlack)),
       z_rows_(static_cast<std::size_t>(taps_z.width)), y_rows_(static_cast<std::size_t>(taps_y.width)) {}
@@ -27,11 +40,17 @@ void SeparableRows::begin(std::int64_t z) {
   kept_.assign(slots_, -1);
 }
 
-const float* SeparableRows::row(std::int64_t y) {
+void SeparableRows::row_to(std::int64_t y, float* row) {
   const std::int32_t* index = taps_y_.indices(y);
+  if (crossed_) {
+    const std::int32_t* z = taps_z_.indices(z_);
+    const void* rows[] = {source(z[0], index[0]), source(z[1], index[0]), source(z[0], index[1]),
+                          source(z[1], index[1])};
+    kernels_z_.cross(rows, taps_z_.weights(z_), taps_y_.weights(y), nx_, 2 * nx_, row);
+    return;
+  }
   for (int t = 0; t < taps_y_.width; ++t) y_rows_[static_cast<std::size_t>(t)] = over_z(index[t]);
-  combine_y_(y_rows_.data(), taps_y_.weights(y), taps_y_.width, nx_, row_.data());
-  return row_.data();
+  kernels_y_.combine(y_rows_.data(), taps_y_.weights(y), taps_y_.width, nx_, row);
 }
 
 // There are as many slots as a row's taps span, so the taps of one output row never fight for one.
@@ -41,10 +60,8 @@ const float* SeparableRows::over_z(std::int32_t y_in) {
   if (kept_[slot] == y_in) return kept;
   kept_[slot] = y_in;
   const std::int32_t* index = taps_z_.indices(z_);
-  for (int t = 0; t < taps_z_.width; ++t) {
-    z_rows_[static_cast<std::size_t>(t)] = volume_ + (index[t] * ny_ + y_in) * nx_ * item_;
-  }
-  combine_z_(z_rows_.data(), taps_z_.weights(z_), taps_z_.width, nx_, kept);
+  for (int t = 0; t < taps_z_.width; ++t) z_rows_[static_cast<std::size_t>(t)] = source(index[t], y_in);
+  kernels_z_.combine(z_rows_.data(), taps_z_.weights(z_), taps_z_.width, nx_, kept);
   return kept;
 }
 

@@ -10,8 +10,8 @@
 
 namespace layer_fast::impl {
 
-// The kernel that combines rows of `dtype` (u8, i16, u16 or f32).
-kernels::ResampleRows::Combine combine_of(Dtype dtype);
+// The kernels for rows of `dtype` (u8, i16, u16 or f32).
+const kernels::RowKernels& row_kernels(Dtype dtype);
 
 class SeparableRows {
  public:
@@ -22,16 +22,24 @@ class SeparableRows {
   void begin(std::int64_t z);
 
   // The combined row for output y, with kRowSlack floats behind it; valid until the next call.
-  const float* row(std::int64_t y);
+  const float* row(std::int64_t y) {
+    row_to(y, row_.data());
+    return row_.data();
+  }
+  void row_to(std::int64_t y, float* row);
 
  private:
   const float* over_z(std::int32_t y_in);
+  const void* source(std::int32_t z_in, std::int32_t y_in) const { return volume_ + (z_in * ny_ + y_in) * nx_ * item_; }
 
   const char* volume_;
   std::int64_t item_, ny_, nx_, z_ = 0;
   const AxisTaps& taps_z_;
   const AxisTaps& taps_y_;
-  kernels::ResampleRows::Combine combine_z_, combine_y_;
+  const kernels::RowKernels& kernels_z_;
+  const kernels::RowKernels& kernels_y_;
+  bool crossed_;  // 2 x 2 taps, and no input row serves two output rows: nothing to keep. Small items only: floats are
+                  // bound by memory, which likes one row after the other better than two planes' rows in turn
   std::size_t slots_;
   std::vector<std::int32_t> kept_;
   std::vector<float> planes_, row_;

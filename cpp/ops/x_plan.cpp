@@ -10,13 +10,14 @@ XPass::XPass(const AxisTaps& taps) : rows_(kernels::resample_rows()) {
   const int lanes = rows_.lanes;
   plan_.width = taps.width;
   plan_.n = taps.size();
-  plan_.stride = (plan_.n + lanes - 1) / lanes * lanes;
-  const auto count = static_cast<std::size_t>(plan_.stride * plan_.width);
+  plan_.groups = (plan_.n + lanes - 1) / lanes;
+  const std::int64_t stride = plan_.groups * lanes;
+  const auto count = static_cast<std::size_t>(stride * plan_.width);
   weight_.assign(count, 0.0f);
   index_.resize(count);
   for (int t = 0; t < taps.width; ++t) {
-    for (std::int64_t x = 0; x < plan_.stride; ++x) {
-      const auto to = static_cast<std::size_t>(t * plan_.stride + x);
+    for (std::int64_t x = 0; x < stride; ++x) {
+      const auto to = static_cast<std::size_t>(t * stride + x);
       index_[to] = taps.indices(std::min(x, plan_.n - 1))[t];
       if (x < plan_.n) weight_[to] = taps.weights(x)[t];
     }
@@ -45,6 +46,21 @@ void XPass::find_windows(int lanes) {
   for (std::size_t b = 0; one && b < base_.size(); b += 2) base_[b] = base_[b + 1] = std::min(base_[b], base_[b + 1]);
   lane_.resize(index_.size());
   for (std::size_t i = 0; i < index_.size(); ++i) lane_[i] = index_[i] - base_[i / static_cast<std::size_t>(half)];
+}
+
+BytePick::BytePick(const AxisTaps& taps, std::int64_t n_in) : rows_(kernels::resample_rows()), near_(n_in >= 16) {
+  plan_.n = taps.size();
+  plan_.n_in = n_in;
+  for (std::int64_t x0 = 0; x0 < plan_.n; x0 += 8) {
+    const auto first = taps.index.begin() + x0, last = taps.index.begin() + std::min(x0 + 8, plan_.n);
+    const auto [low, high] = std::minmax_element(first, last);
+    base_.push_back(std::min(*low, static_cast<std::int32_t>(std::max<std::int64_t>(n_in - 16, 0))));
+    near_ = near_ && *high - base_.back() < 16;
+    for (auto index = first; index != last; ++index) lane_.push_back(static_cast<std::uint8_t>(*index - base_.back()));
+  }
+  lane_.resize(lane_.size() + 8);
+  plan_.base = base_.data();
+  plan_.lane = lane_.data();
 }
 
 }  // namespace layer_fast::impl

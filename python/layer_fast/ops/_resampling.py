@@ -52,14 +52,15 @@ def resample(
         raise ValueError(f"[{op}] expected dtype float32 or the volume's {source.dtype.name}, got {wanted.name}")
     result = output(out, op, three(shape, op), wanted)
     apart(result, op, volume=source)
-    workspace = np.empty(source.shape, np.float32) if interpolation == "bspline" else None
+    matrix = affine_map(grid_map, op)
+    filtered = interpolation == "bspline" and _mixes_axes(matrix)
     core.resample(
         source,
         result,
-        workspace,
+        np.empty(source.shape, np.float32) if filtered else None,
         interpolation=interpolation,
         antialias=bool(antialias),
-        grid_map=affine_map(grid_map, op),
+        grid_map=matrix,
         window=_window(window, op),
         threads=thread_count(threads, op),
     )
@@ -121,6 +122,11 @@ def _label_count(labels: NDArray[np.uint8], num_labels: int | None) -> int:
     if not 1 <= count <= 256:
         raise ValueError(f"[resample_labels] expected num_labels from 1 to 256, got {num_labels}")
     return count
+
+
+def _mixes_axes(matrix: list[float] | None) -> bool:
+    """Whether an output axis reads along another input axis: then bspline needs its coefficients in full."""
+    return matrix is not None and any(matrix[4 * a + b] != 0 for a in range(3) for b in range(3) if a != b)
 
 
 def _window(window: tuple[float, float] | None, op: str) -> tuple[float, float] | None:
