@@ -1,4 +1,5 @@
 // A register of floats for the loops that the compiler does not vectorise by itself. Only kernels include this.
+// larger(a, b) is a > b ? a : b and smaller(a, b) is a < b ? a : b: a NaN as `b` stays.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,7 @@ inline Floats load(const std::uint16_t* p) {
 using Ints = __m512i;
 inline Ints fill_int(std::int32_t v) { return _mm512_set1_epi32(v); }
 inline void store(std::int32_t* p, Ints v) { _mm512_storeu_si512(p, v); }
+inline Ints to_ints(Floats v) { return _mm512_maskz_cvttps_epi32(kAll, v); }
 inline Ints magnitude_bits(Floats v) { return _mm512_and_si512(_mm512_castps_si512(v), fill_int(0x7fffffff)); }
 inline Ints larger(Ints a, Ints b) { return _mm512_maskz_max_epi32(kAll, a, b); }
 inline Floats larger(Floats a, Floats b) { return _mm512_maskz_max_ps(kAll, a, b); }
@@ -77,6 +79,7 @@ inline Floats load(const std::uint16_t* p) {
 using Ints = __m256i;
 inline Ints fill_int(std::int32_t v) { return _mm256_set1_epi32(v); }
 inline void store(std::int32_t* p, Ints v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+inline Ints to_ints(Floats v) { return _mm256_cvttps_epi32(v); }
 inline Ints magnitude_bits(Floats v) { return _mm256_and_si256(_mm256_castps_si256(v), fill_int(0x7fffffff)); }
 inline Ints larger(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
 inline Floats larger(Floats a, Floats b) { return _mm256_max_ps(a, b); }
@@ -113,6 +116,7 @@ inline Floats fill(float v) { return v; }
 using Ints = std::int32_t;
 inline Ints fill_int(std::int32_t v) { return v; }
 inline void store(std::int32_t* p, Ints v) { *p = v; }
+inline Ints to_ints(Floats v) { return static_cast<Ints>(v); }
 inline Ints magnitude_bits(Floats v) { return static_cast<Ints>(__builtin_bit_cast(std::uint32_t, v) & 0x7fffffffu); }
 inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }

@@ -172,18 +172,34 @@ void stream_end() {
 
 // ---- to the output's dtype ----
 
+// voxel::windowed by lanes; the rest of a row by itself.
 void window(float* row, std::int64_t n, float lo, float hi) {
-  for (std::int64_t x = 0; x < n; ++x) row[x] = voxel::windowed(row[x], lo, hi);
+  std::int64_t x = 0;
+  for (; x + kLanes <= n; x += kLanes) {
+    const Floats v = (load(row + x) - fill(lo)) / fill(hi - lo);
+    store(row + x, larger(fill(0), smaller(fill(1), v)));
+  }
+  for (; x < n; ++x) row[x] = voxel::windowed(row[x], lo, hi);
 }
 
+// voxel::saturated by lanes.
 template <class Out>
 void convert(const float* __restrict row, std::int64_t n, void* untyped) {
   Out* __restrict out = static_cast<Out*>(untyped);
   constexpr auto low = static_cast<float>(std::numeric_limits<Out>::min());
   constexpr auto high = static_cast<float>(std::numeric_limits<Out>::max());
-  for (std::int64_t x = 0; x < n; ++x) {
-    out[x] = static_cast<Out>(static_cast<std::int32_t>(voxel::saturated(row[x], low, high)));
+  constexpr std::int64_t chunk = 32;
+  const Floats magic = fill(12582912.0f);  // voxel::round_half_even
+  std::int64_t x = 0;
+  for (; x + chunk <= n; x += chunk) {
+    std::int32_t whole[chunk];
+    for (std::int64_t i = 0; i < chunk; i += kLanes) {
+      const Floats v = larger(fill(low), smaller(fill(high), load(row + x + i)));
+      store(whole + i, to_ints((v + magic) - magic));
+    }
+    for (std::int64_t i = 0; i < chunk; ++i) out[x + i] = static_cast<Out>(whole[i]);
   }
+  for (; x < n; ++x) out[x] = static_cast<Out>(static_cast<std::int32_t>(voxel::saturated(row[x], low, high)));
 }
 
 }  // namespace

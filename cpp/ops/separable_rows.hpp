@@ -38,8 +38,9 @@ class SeparableRows {
   const AxisTaps& taps_y_;
   const kernels::RowKernels& kernels_z_;
   const kernels::RowKernels& kernels_y_;
-  bool crossed_;  // 2 x 2 taps, and no input row serves two output rows: nothing to keep. Small items only: floats are
-                  // bound by memory, which likes one row after the other better than two planes' rows in turn
+  // Both axes at once, nothing kept. Small items only: floats are bound by memory, which likes one row after the other
+  // better than two planes' rows in turn.
+  bool crossed_;
   std::size_t slots_;
   std::vector<std::int32_t> kept_;
   std::vector<float> planes_, row_;

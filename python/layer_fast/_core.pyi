@@ -37,7 +37,7 @@ def normalize(volume: typing.Any, out: typing.Any, *, shift: typing.SupportsFloa
 def resample(volume: typing.Any, out: typing.Any, workspace: typing.Any, *, interpolation: str, antialias: bool, grid_map: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(16)"] | None, window: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(2)"] | None, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Write `volume` (z, y, x), resampled, into `out` (z, y, x). grid_map: 16 numbers, row-major, or None.
-    workspace: float32 of the volume's shape for bspline, else None.
+    workspace: float32 of the volume's shape for an oblique bspline, else None.
     """
 def resample_labels(labels: typing.Any, out: typing.Any, *, grid_map: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(16)"] | None, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """

@@ -97,8 +97,9 @@ def test_the_native_side_refuses_cuda_and_what_would_corrupt_memory() -> None:
         core.resample(VOLUME.astype(">f4"), VOLUME.copy(), None, **options)
     with pytest.raises(TypeError, match="to be an array"):
         core.resample(None, VOLUME.copy(), None, **options)
+    oblique = [1, 0.1, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
     with pytest.raises(ValueError, match="workspace"):
-        core.resample(VOLUME, VOLUME.copy(), None, **{**options, "interpolation": "bspline"})
+        core.resample(VOLUME, VOLUME.copy(), None, **{**options, "interpolation": "bspline", "grid_map": oblique})
     with pytest.raises(ValueError, match="at most 5 axes"):
         core.resample(np.zeros((1,) * 6, np.float32), VOLUME.copy(), None, **options)
 

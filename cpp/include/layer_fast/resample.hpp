@@ -24,7 +24,7 @@ struct ResampleOptions {
 };
 
 // in: u8, i16, u16 or f32. out: f32, or the dtype of in (rounded half to even, saturated).
-// workspace: float32 of in's shape for bspline (its coefficients), else unused (an empty view).
+// workspace: float32 of in's shape for an oblique bspline (its coefficients), else unused (an empty view).
 // Runs where the arrays live.
 void resample(const ArrayView& in, const ArrayView& workspace, const ArrayView& out, const ResampleOptions& options);
 
