@@ -55,6 +55,7 @@ bool add_sums(const float* values, std::int64_t count, Pure& pure) {
     sq[p] = load_as<Doubles>(pure.sq + p * kWide);
   }
   for (std::int64_t i = 0; i < count; i += kGroup) {
+    __builtin_prefetch(values + i + kChunk);  // what the next pass over the range will wait for
     for (int p = 0; p < kParts; ++p) {
       const Doubles value = widen(values + i + p * kWide);
       pos[p] += kSigned ? max_of(value, zero) : value;

@@ -14,7 +14,7 @@ struct Line {
 };
 
 struct Lines {
-  // `past_caches`: see runtime/streaming.hpp. `in` may be `out` (float32).
+  // `past_caches`: written without being read first, for a result that no cache will hold. `in` may be `out` (float32).
   using Run = void (*)(const void* in, std::int64_t n, const Line& line, float* out, bool past_caches);
   Run u8, i16, u16, f32;
 };

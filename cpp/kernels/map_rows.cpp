@@ -15,7 +15,8 @@ void one_by_one(const MapRowPlan& plan, const float* row, std::int64_t x, std::i
   for (; x < end; ++x) *out++ = blend(row[plan.low[x]], row[plan.high[x]], plan.t[x]);
 }
 
-void along_x(const MapRowPlan& plan, const float* row, std::int64_t x, std::int64_t n, float* out) {
+void along_x(const MapRowPlan& given, const float* row, std::int64_t x, std::int64_t n, float* out) {
+  const MapRowPlan plan = given;  // a local, which nothing that is written can alias
   const std::int64_t end = x + n;
   if (plan.base == nullptr) return one_by_one(plan, row, x, end, out);
   const std::int64_t first = (x + kLanes - 1) / kLanes, last = end / kLanes;  // whole groups

@@ -9,8 +9,8 @@
 #include "layer_fast/error.hpp"
 #include "ops/layer_compose_impl.hpp"
 #include "ops/layer_compose_voxel.hpp"
+#include "runtime/cache.hpp"
 #include "runtime/parallel.hpp"
-#include "runtime/streaming.hpp"
 
 namespace layer_fast::impl {
 namespace {
@@ -75,7 +75,7 @@ void layer_compose_cpu(const ArrayView& image, const ArrayView& labels, const Ar
                        const ArrayView& fill, const ArrayView& out, int threads) {
   const Task task{image.in<float>(kOp), labels.in<std::uint8_t>(kOp), coalitions.in<bool>(kOp), fill.in<float>(kOp),
                   fill.axes == 4, image.shape[0], labels.size(), coalitions.shape[0], coalitions.shape[1],
-                  out.out<float>(kOp), out.size() * static_cast<std::int64_t>(sizeof(float)) >= kStreamBytes,
+                  out.out<float>(kOp), out.size() * static_cast<std::int64_t>(sizeof(float)) >= last_level_cache_bytes() / 2,
                   kernels::compose()};
   const std::int64_t tiles = (task.voxels + kTile - 1) / kTile;
   const int used = resolve_threads(threads);

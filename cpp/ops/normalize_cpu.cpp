@@ -3,8 +3,8 @@
 #include "kernels/lines.hpp"
 #include "layer_fast/error.hpp"
 #include "ops/normalize_impl.hpp"
+#include "runtime/cache.hpp"
 #include "runtime/parallel.hpp"
-#include "runtime/streaming.hpp"
 
 namespace layer_fast::impl {
 namespace {
@@ -32,7 +32,8 @@ void normalize_cpu(const ArrayView& volume, const ArrayView& out, double shift, 
   const auto* from = static_cast<const char*>(volume.data);
   const auto size = static_cast<std::int64_t>(dtype_size(volume.dtype));
   // In place every line is in the cache already when it is written.
-  const bool past_caches = voxels * static_cast<std::int64_t>(sizeof(float)) >= kStreamBytes && volume.data != out.data;
+  const bool large = voxels * static_cast<std::int64_t>(sizeof(float)) >= last_level_cache_bytes() / 2;
+  const bool past_caches = large && volume.data != out.data;
   parallel_for((voxels + kChunk - 1) / kChunk, resolve_threads(threads), [&](std::int64_t chunk, int) {
     const std::int64_t start = chunk * kChunk, n = std::min(kChunk, voxels - start);
     run(from + start * size, n, line, to + start, past_caches);
