@@ -190,3 +190,22 @@ def test_what_a_package_cannot_do_is_refused_before_the_first_scan(models: Path,
     assert lf.Pipeline(bare, {"methods": ("gradient",)}).process(scan()).status == "ok"
     with pytest.raises(ConfigError, match="unknown method 'gradients'"):
         lf.Pipeline(bare, {"methods": ("gradients",)})
+
+
+def test_a_graph_that_cannot_be_differentiated_names_its_package(models: Path, tmp_path: Path) -> None:
+    import hashlib
+    import json
+    import shutil
+
+    import onnx
+
+    folder = shutil.copytree(models, tmp_path / "new")
+    file = folder / "both" / "model.onnx"
+    model = onnx.load(file)
+    model.opset_import[0].version = 22
+    file.write_bytes(model.SerializeToString())
+    manifest = json.loads((folder / "both" / "manifest.json").read_text())
+    manifest["files"]["model.onnx"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / "both" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=r"both: gradient: .*opset"):
+        lf.Pipeline(folder, {"methods": ("gradient",)})

@@ -6,12 +6,14 @@ import difflib
 import hashlib
 import json
 import os
+import reprlib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import ConfigError
+from .files import read_yaml
 from .types import MODALITIES, SETUPS
 
 RESULT_VERSION = 2  # raise it with every change that moves a number; records of other versions are redone
@@ -97,27 +99,29 @@ def make_config(values: RunConfig | dict[str, Any] | None = None) -> RunConfig:
     if isinstance(values, RunConfig):
         return values
     values = dict(values or {})
-    for key in values:
+    for key in map(str, values):
         if key not in RunConfig.model_fields:
-            near = difflib.get_close_matches(key, RunConfig.model_fields, n=1)
+            near = difflib.get_close_matches(key[:80], RunConfig.model_fields, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"unknown option {key!r}{hint}")
+            raise ConfigError(f"unknown option {_short(key)}{hint}")
     try:
         return RunConfig(**values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"option {where!r}: {first['msg']}, got {first['input']!r}") from None
+        raise ConfigError(f"option {where!r}: {first['msg'][:400]}, got {_short(first['input'])}") from None
+
+
+def _short(value: object) -> str:
+    """repr of a value, cut in depth, breadth and length."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxstring, brief.maxother = 3, 80, 80
+    return brief.repr(value)[:200]
 
 
 def read_config(path: str | Path) -> RunConfig:
-    """Read options from a YAML file (safe loader: data only)."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML in UTF-8, found: {' '.join(str(error).split())[:200]}") from None
+    """Read options from a YAML file (safe loader: data only, no aliases). Raises ConfigError."""
+    values = read_yaml(path) or {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of options, found {type(values).__name__}")
     return make_config(values)

@@ -64,6 +64,30 @@ def test_the_guide_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {r["status"] for r in records()} == {"ok_degraded"}
 
 
+def test_the_python_lines_take_a_network_without_a_module_for_its_relu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Captum then has nothing to hook: its figures are absent, as the guide says."""
+
+    class Net(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = torch.nn.Conv3d(1, 3, 3, padding=1), torch.nn.Linear(3, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(torch.nn.functional.relu(self.conv(x)).mean((2, 3, 4)))
+
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    Path("fields.yaml").write_text(blocks("yaml")[0])
+    monkeypatch.setattr("monai.networks.nets.resnet10", lambda **arguments: Net().eval())
+    names: dict[str, Any] = {}
+    exec(blocks("python")[0], names)  # noqa: S102  (the guide is ours)
+    assert "gradcam" in names["package"].manifest.graphs
+    assert not any("captum" in name for name in names["package"].manifest.parity)
+    assert "logits_vs_torch_relative " in capsys.readouterr().out
+
+
 def stand_in(folder: Path) -> None:
     """The reader's own weights and scans."""
     from safetensors.torch import save_file

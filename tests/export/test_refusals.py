@@ -37,6 +37,10 @@ def refused(tmp_path: Path, model: Any, stated: dict[str, Any], message: str, ki
         ({"spacing_mm": None}, "expected at least one of them, found neither"),
         ({"fov_mm": [6.0, 14.0, 5.0]}, r"8 voxels of 0.6 mm along x are 4.8 mm, found 5"),
         ({"slice_axis": "z"}, "is a 3D model"),
+        ({"licence": "MIT\x1b[2J"}, r"licence: .*expected printable characters on one line, found '\\x1b'"),
+        ({"intended_use": " \n "}, "intended_use: .*expected some text, found none"),
+        ({"classes": ["a\nb", "case"]}, r"classes.0: .*one line, found '\\n'"),
+        ({"target": {"positive": "\ud800"}}, r"target.positive: .*found '\\ud800'"),
         ({"role": "segmenter", "classes": None, "target": None}, "a segmenter gives"),
     ],
 )
@@ -74,9 +78,18 @@ def test_several_faults_are_listed_at_once(tmp_path: Path) -> None:
     path.write_text("- just\n- a list\n")
     with pytest.raises(ConfigError, match="expected a mapping of names to values, found list"):
         read_fields(path)
+    path.write_text("a: " + "[" * 5000)
+    with pytest.raises(ConfigError, match=r"fields.yaml: expected YAML in UTF-8, found values nested too deeply"):
+        read_fields(path)
     path.write_text("a: !!python/object/apply:os.system [echo]\n")
     with pytest.raises(ConfigError, match="expected YAML"):
         read_fields(path)
+
+
+def test_long_texts_may_be_folded(tmp_path: Path) -> None:
+    stated = small.fields(training_data="Thirty volunteers,\n  one scan\u00a0each.\n")
+    package = export_onnx(small.classifier(), stated, tmp_path / "out")
+    assert package.manifest.training_data == "Thirty volunteers, one scan each."
 
 
 def one_number() -> onnx.ModelProto:

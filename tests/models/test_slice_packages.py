@@ -48,9 +48,13 @@ def test_volume_model_of_a_3d_package_is_the_model(write_package: Write) -> None
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"grid": [None, 8, 5]}, r"input 'image': expected shape \(batch, 1, 8, 5\), found \(batch, 1, 8, 4\)"),
+        (
+            {"grid": [None, 8, 5], "fov_mm": [None, 8.0, 5.0]},
+            r"input 'image': expected shape \(batch, 1, 8, 5\), found \(batch, 1, 8, 4\)",
+        ),
         ({"grid": [4, 8, 4]}, "grid: expected null on the slice axis"),
         ({"slice_axis": "y"}, "grid: expected null on the slice axis"),
+        ({"fov_mm": [None, 8.0, 5.0]}, "fov_mm: 4 voxels of 1 mm along x are 4 mm, found 5"),
         ({"slice_pooling": None}, "slice_pooling: expected for a 2D classifier"),
         ({"cam_tensor": "f"}, r"expected \(batch, features, y, x\) of 'f' for Grad-CAM, found rank 2"),
     ],
@@ -60,6 +64,14 @@ def test_faults_of_2d_packages_are_named(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         load_package(write_package(model=slice_model, **(SLICES | changes)))
+
+
+def test_what_no_wrapped_graph_can_be_made_of_is_named(write_package: Write, slice_model: onnx.ModelProto) -> None:
+    slice_model.opset_import[0].version = 22  # runs, but has no gradient graphs yet
+    folder = write_package(model=slice_model, **SLICES)
+    package = load_package(folder)
+    with pytest.raises(ModelError, match=rf"{folder / 'model.onnx'}: opset of the graph: expected 13 to 21, found"):
+        assert package.volume_model
 
 
 def test_a_classifier_may_ship_neither_fill_nor_activation(write_package: Write) -> None:

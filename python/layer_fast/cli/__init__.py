@@ -20,11 +20,19 @@ def main(arguments: list[str] | None = None) -> int:
     except CycloptsError:
         return USAGE  # the library has printed what was wrong
     except LockedError as error:
-        print(f"layer-fast: {error}", file=sys.stderr)
+        _say(error)
         return LOCKED
     except (LayerFastError, OSError) as error:
-        print(f"layer-fast: {error}", file=sys.stderr)
+        _say(error)
         return USAGE
     except KeyboardInterrupt:
         print("layer-fast: stopped; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+def _say(error: Exception) -> None:
+    """An error quotes files and tables: line by line, without what commands a terminal."""
+    from ..report.style import plain
+
+    for line in f"layer-fast: {error}".split("\n"):
+        print(plain(line), file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..models import ModelPackage
+from ..report.style import plain
 from .progress import progress
 
 
@@ -42,7 +43,7 @@ def run_export(
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(plain(text), file=sys.stderr, flush=True)
 
 
 def _print(package: ModelPackage, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ..info import available
 from ..models import ModelPackage, load_models
+from ..report.style import plain
 from .model_text import onnx_lines, package_lines
 
 
@@ -36,7 +37,7 @@ def print_models(path: str, *, as_json: bool) -> int:
     console = _console()
     for fields in found:
         for line in package_lines(fields):
-            console.print(line)
+            console.print(plain(line))
     return 0
 
 
@@ -49,7 +50,7 @@ def _print_onnx(path: str, *, as_json: bool) -> int:
         return 0
     console = _console()
     for line in onnx_lines(found):
-        console.print(line)
+        console.print(plain(line))
     return 0
 
 

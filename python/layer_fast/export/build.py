@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..graphs.check import check_sizes
 from ..models import ModelPackage
 from ..models.manifest import Parity
 from .batch import settle
@@ -50,6 +51,7 @@ def draft(
 ) -> Draft:
     """Everything that needs no training scans. Raises ModelError, ConfigError."""
     plain = tidy(model, where, fields.input, fields.output)
+    check_sizes(plain)  # before anything opens it
     facts = facts_of(plain, where)
     geometry = agreed(facts, fields, where)
     say(f"{where}: input {facts.input!r}, output {facts.output!r}, {facts.spatial_dims}D, {facts.channels} channel(s), "

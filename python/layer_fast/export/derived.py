@@ -34,7 +34,8 @@ class Cam:
 
 
 def choose_activation(model: onnx.ModelProto, output: str, wanted: str | None, say: Say) -> Cam:
-    """The wanted activation, else the best found one. Raises ConfigError for a name the graph does not have."""
+    """The wanted activation, else the best found one. Raises ConfigError for a name the graph does not have,
+    ModelError for one that is channels last."""
     try:
         found = graphs.find_activations(model, output)
     except ModelError as error:
@@ -49,6 +50,7 @@ def choose_activation(model: onnx.ModelProto, output: str, wanted: str | None, s
         if ranks.get(wanted) != rank:
             raise ConfigError(f"activation: the graph makes no tensor {wanted!r} of {rank} axes, as its input has; "
                               f"candidates: {', '.join(candidates)}")  # fmt: skip
+        graphs.check_activation(model, wanted)
         return Cam(wanted, candidates)
     if not candidates:
         say("activation: none found (a map needs a tensor with at least two spatial axes); Grad-CAM and HiResCAM will "

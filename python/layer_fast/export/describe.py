@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import graphs
-from ..errors import LayerFastError
-from ..graphs.check import DIFFERENTIABLE, NO_GRADIENT
+from ..errors import LayerFastError, ModelError
+from ..graphs.check import DIFFERENTIABLE, NO_GRADIENT, check_sizes
 from ..models.graph_checks import check_graph
+from ..types import LAYERS
+from .batch import opened, settle
 from .derived import MAX_CANDIDATES
 from .facts import facts_of
 from .head import without_softmax
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 def describe_onnx(path: str | Path) -> dict[str, Any]:
     """Inputs, outputs, opset, operators, what lacks a gradient rule, activations, and `refused`: every reason found why
-    no package can be made of the file (empty: one can). Raises ModelError where the file cannot be read at all."""
+    no package can be made of the file (empty: none, for fitting fields). Like an export it opens the graph in ONNX
+    Runtime and runs one of fixed sizes on drawn inputs. Raises ModelError where the file cannot be read at all."""
     path = Path(path)
     model = read_onnx(path)
     graph = model.graph
@@ -48,25 +51,49 @@ def describe_onnx(path: str | Path) -> dict[str, Any]:
 
 
 def _derived(model: onnx.ModelProto, path: Path, outputs: list[str]) -> dict[str, Any]:
+    """What can be made of a graph. A file that breaks the rules of all graphs is not looked at further: what it holds
+    or names is not read."""
     refused: list[str] = []
-    output = outputs[0] if outputs else ""
     _try(refused, lambda: check_graph(model, path.name))
-    plain = _try(refused, lambda: tidy(model, path.name, None, None)) if not refused else None
-    if plain is not None:
-        _try(refused, lambda: facts_of(plain, path.name))
-        _try(refused, lambda: without_softmax(plain, path.name))
+    if not refused:
+        _try(refused, lambda: check_sizes(model))
+    if refused:
+        none = dict.fromkeys(("gradient", "gradcam", "class_maps"), refused[0])
+        return {"refused": refused, "activations": [], **none}
+    _try(refused, lambda: _as_exported(model, path.name))
+    output = outputs[0] if outputs else ""
     reasons: list[str] = []
     names = _try(reasons, lambda: graphs.find_activations(model, output)) or []
     first = names[0] if names else None
+    no_map = reasons[0] if reasons else "no activation found: a map needs a tensor with at least two spatial axes"
     image = next((value.name for value in model.graph.input), "")
     shapes = _shapes(model) if names else {}
     return {
         "refused": refused,
         "activations": [{"name": name, "shape": shapes.get(name)} for name in names[:MAX_CANDIDATES]],
         "gradient": _possible(lambda: graphs.gradient(model, output, (image,))),
-        "gradcam": _possible(lambda: graphs.gradcam(model, output, first or "")),
-        "class_maps": _possible(lambda: graphs.class_maps(model, output, first or "")),
+        "gradcam": _possible(lambda: graphs.gradcam(model, output, first)) if first else no_map,
+        "class_maps": _possible(lambda: graphs.class_maps(model, output, first)) if first else no_map,
     }
+
+
+def _as_exported(model: onnx.ModelProto, where: str) -> None:
+    """What export does with a graph before it needs stated fields; only a graph of fixed sizes is run.
+
+    Raises ModelError.
+    """
+    plain = tidy(model, where, None, None)
+    facts = facts_of(plain, where)
+    plain, _ = without_softmax(plain, where)
+    sizes = [size for size in facts.sizes if size is not None]
+    if len(sizes) < len(facts.sizes):
+        opened(plain, where)
+        return
+    settled, _ = settle(plain, facts, tuple(sizes), where)
+    shape = [d.dim_value for d in settled.graph.output[0].type.tensor_type.shape.dim][1:]
+    if not (len(shape) == 1 and shape[0] > 1) and shape != [1 + len(LAYERS), *sizes]:
+        raise ModelError(f"{where}: expected logits (batch, 2 or more classes), or (batch, {1 + len(LAYERS)}, *grid) "
+                         f"of a segmenter, found (batch, {', '.join(map(str, shape))})")  # fmt: skip
 
 
 def _possible(make: Callable[[], object]) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, ModelError
+from ..models.manifest import FOV_RELATIVE
 from .fields import Fields
 
 if TYPE_CHECKING:
     import onnx
 
 AXES = "zyx"
-FOV_RELATIVE = 1e-3  # grid * spacing against a stated field of view
 
 
 @dataclass(frozen=True)

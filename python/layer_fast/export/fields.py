@@ -7,13 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..errors import ConfigError
-from ..models.manifest import Channel, Name, Positive, Size, SlicePooling, Target
+from ..files import read_yaml
+from ..models.manifest import Channel, Name, Positive, Size, SlicePooling, Target, Text
 from ..types import LAYERS
 
 Lengths = Annotated[list[Positive | None], Field(min_length=3, max_length=3)]
+
+
+def _one_line(value: object) -> object:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+Prose = Annotated[Text, BeforeValidator(_one_line)]  # YAML folds long texts over several lines; a manifest has one
 
 
 class Fields(BaseModel):
@@ -37,16 +45,16 @@ class Fields(BaseModel):
     antialias: bool
     depth_axis: Literal["z", "y", "x"]
     layer_names: list[str] = Field(default_factory=lambda: list(LAYERS))
-    classes: list[str] | None = None
+    classes: list[Text] | None = None
     target: Target | None = None
     slice_axis: Literal["z", "y", "x"] | None = None
     slice_pooling: SlicePooling | None = None
     input: str | None = None
     output: str | None = None
     profile_bins: Annotated[int, Field(ge=1, le=256)] = 16
-    training_data: str
-    licence: str
-    intended_use: str
+    training_data: Prose
+    licence: Prose
+    intended_use: Prose
 
 
 def read_fields(path: str | Path) -> Fields:
@@ -56,14 +64,7 @@ def read_fields(path: str | Path) -> Fields:
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
     """A YAML file that holds one mapping. Raises ConfigError."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable file, found: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML in UTF-8, found: {' '.join(str(error).split())[:200]}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of names to values, found {type(values).__name__}")
     return values
@@ -90,5 +91,5 @@ def make_fields(values: Fields | Mapping[str, Any] | str | Path, where: str = "f
 
 
 def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, Fields.model_fields, n=1)
-    return f"{key}: unknown key" + (f", did you mean {near[0]!r}?" if near else "")
+    near = difflib.get_close_matches(key[:80], Fields.model_fields, n=1)
+    return f"{key[:80]}: unknown key" + (f", did you mean {near[0]!r}?" if near else "")

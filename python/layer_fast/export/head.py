@@ -34,7 +34,7 @@ def without_softmax(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto
         return model, False
     axis = next((a.i for a in found.attribute if a.name == "axis"), -1)
     rank = _rank(model)
-    if found.op_type != "Softmax" or not (axis == 1 or axis - rank == 1 or (axis == -1 and rank == 2)):
+    if found.op_type != "Softmax" or not (axis == 1 or axis + rank == 1):
         raise ModelError(f"{where}: expected logits, found that node {found.name!r} ({found.op_type}) ends the graph; "
                          f"export the network without it")  # fmt: skip
     copy = onnx.ModelProto()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ModelError
+from ..files import read_regular
 from ..models.graph_checks import parse
 from ..models.package import MAX_FILE_BYTES
 
@@ -23,7 +22,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
     Raises ModelError: unreadable, no ONNX, over 2 GiB in all, external data elsewhere or of the wrong size.
     """
-    model = parse(_read_regular(path), str(path))
+    model = parse(read_regular(path, MAX_FILE_BYTES), str(path))
     return _with_external_data(model, path)
 
 
@@ -54,23 +53,7 @@ def _read_beside(path: Path, name: str, limit: int) -> bytes:
     """The bytes of `name` in the folder of `path`: a plain name of a regular file, so that nothing else is reached."""
     if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
         raise ModelError(f"{path}: expected external data in a file beside the model, found location {name!r}")
-    return _read_regular(path.parent / name, limit, follow=False)
-
-
-def _read_regular(path: Path, limit: int = MAX_FILE_BYTES, *, follow: bool = True) -> bytes:
-    """O_NONBLOCK: opening a pipe must not hang; what is not a regular file is refused after the open."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ModelError(f"{path}: expected a regular file, found something else")
-            data = file.read(limit + 1)
-    except OSError as error:
-        link = " (links are not followed)" if not follow and path.is_symlink() else ""
-        raise ModelError(f"{path}: expected a readable file, found: {error.strerror}{link}") from error
-    if len(data) > limit:
-        raise ModelError(f"{path}: expected less than 2 GiB in all, found more")
-    return data
+    return read_regular(path.parent / name, limit, follow=False)
 
 
 def _cut(data: bytes, entry: dict[str, str], where: str) -> bytes:

@@ -71,6 +71,15 @@ class Builder:
     def rank(self, name: str) -> int:
         return len(self.shape(name))
 
+    def rank_or_none(self, name: str) -> int | None:
+        """None where a tensor or its rank is unknown."""
+        dims = self._types.get(name, (0, None))[1]
+        return None if dims is None else len(dims)
+
+    def is_fixed(self, name: str) -> bool:
+        """Whether a tensor follows from initializers and fixed shapes alone; computes nothing."""
+        return name in self._fixed
+
     def value(self, name: str) -> np.ndarray | None:
         """The constant behind a name: an initializer, or what follows from constants alone; else None."""
         if name in self._initializers:

@@ -11,6 +11,8 @@ from ..errors import ModelError
 
 OPSETS = (13, 21)
 """Oldest and newest opset taken, both included."""
+LARGEST_TENSOR = 2**33
+"""Elements of one tensor, its open sizes counted as 1: 32 GiB of float32, beyond any network that is run."""
 
 
 def names(*lines: str) -> frozenset[str]:
@@ -74,6 +76,26 @@ def check_model(model: onnx.ModelProto) -> None:
         shape_inference.infer_shapes(light, check_type=True, strict_mode=True, data_prop=True)
     except (checker.ValidationError, shape_inference.InferenceError, RuntimeError) as error:
         raise ModelError(f"graph is not valid ONNX: {error}") from error
+
+
+def check_sizes(model: onnx.ModelProto) -> None:
+    """Refuse a graph with a tensor of absurd size, before anything tries to hold it; ModelError names the tensor.
+
+    Sees what shape inference can tell; a graph that it cannot read passes.
+    """
+    try:
+        graph = shape_inference.infer_shapes(skeleton(model), data_prop=True).graph
+    except (shape_inference.InferenceError, RuntimeError):
+        return
+    check_tensors(graph)
+
+
+def check_tensors(graph: onnx.GraphProto) -> None:
+    """As `check_sizes`, for a graph with inferred shapes."""
+    for info in [*graph.value_info, *graph.output]:
+        known = [d.dim_value for d in info.type.tensor_type.shape.dim if d.dim_value > 1]
+        if math.prod(known) > LARGEST_TENSOR:
+            raise ModelError(f"tensor {info.name!r}: expected at most {LARGEST_TENSOR} elements, found sizes {known}")
 
 
 def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:

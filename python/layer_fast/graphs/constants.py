@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, shape_inference
 
 from ..errors import ModelError
+from .check import names
 
 LARGEST = 4096
 """Elements of an integer tensor that is worked out in advance: sizes and indices, not data."""
+LARGEST_VALUE = 2**26
+"""Elements of any constant that is worked out in advance, where its inputs together are not larger."""
+GROWING = names(
+    "AffineGrid CenterCropPad Col2Im ConstantOfShape ConvTranspose Einsum Expand EyeLike OneHot Pad Range Resize Tile"
+)
+"""Operators whose output can be larger than what broadcasting or joining their inputs gives."""
 FAILS = (NotImplementedError, RuntimeError, ValueError, TypeError, IndexError)
 """How the reference implementation of onnx says that it cannot compute a node."""
 
@@ -74,14 +82,22 @@ def _integers(node: onnx.NodeProto, known: Mapping[str, onnx.TensorProto], model
     inputs = {i: known[i] for i in node.input if i}
     if node.op_type.startswith("Random") or any(np.prod(t.dims) > LARGEST for t in inputs.values()):
         return None
-    value = evaluate(node, {k: numpy_helper.to_array(t) for k, t in inputs.items()}, model, 0)
+    value = evaluate(node, {k: numpy_helper.to_array(t) for k, t in inputs.items()}, model, 0, LARGEST)
     return value if value is not None and value.dtype.kind in "iub" and value.size <= LARGEST else None
 
 
 def evaluate(
-    node: onnx.NodeProto, inputs: Mapping[str, np.ndarray], model: onnx.ModelProto, index: int
+    node: onnx.NodeProto,
+    inputs: Mapping[str, np.ndarray],
+    model: onnx.ModelProto,
+    index: int,
+    largest: int = LARGEST_VALUE,
 ) -> np.ndarray | None:
-    """One constant node by the reference implementation of the onnx package; None where that has none."""
+    """One constant node by the reference implementation of the onnx package; None where that has none.
+
+    Also None, before anything is computed, where the output would have more than `largest` elements and more than the
+    inputs together, or a size that cannot be told. Raises ModelError where memory does not suffice all the same.
+    """
     from onnx.reference import ReferenceEvaluator
 
     infos = [
@@ -91,7 +107,30 @@ def evaluate(
     graph = helper.make_graph([node], "fold", infos, outputs)
     try:
         single = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+        count = _count(single, inputs, index)
+        if count is None or count > max(largest, sum(v.size for v in inputs.values())):
+            return None
         result: Any = ReferenceEvaluator(single).run([node.output[index]], dict(inputs))
     except FAILS:
         return None
+    except MemoryError as error:
+        label = f"node {node.name or node.output[0]!r} ({node.op_type})"
+        raise ModelError(f"{label}: expected a constant that fits the memory, found: {error}") from error
     return np.asarray(result[0])
+
+
+def _count(single: onnx.ModelProto, inputs: Mapping[str, np.ndarray], index: int) -> int | None:
+    """Elements of an output of a model of one node, from the shapes and small values of its inputs.
+
+    None for an operator that can make more than it is given (GROWING), where shape inference does not tell how much.
+    """
+    node = single.graph.node[0]
+    told = onnx.ModelProto()
+    told.CopyFrom(single)
+    told.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in inputs.items() if v.size <= LARGEST)
+    graph = shape_inference.infer_shapes(told, data_prop=True).graph
+    tensor = next(o.type.tensor_type for o in graph.output if o.name == node.output[index])
+    dims = [d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim]
+    if tensor.HasField("shape") and all(d >= 0 for d in dims):
+        return math.prod(dims)
+    return None if node.op_type in GROWING else 0

@@ -7,6 +7,7 @@ import onnx
 from ..errors import ModelError
 from .autodiff import backpropagate
 from .build import Builder
+from .layout import Layout, reduced_axes
 
 
 def gradcam(
@@ -16,7 +17,8 @@ def gradcam(
 
     New input `cotangent` (B, K), new output `cam` (B, *spatial) = sum_k mean_u(dS/dA_k) * A_k with
     S = sum(cotangent * output) and A = `activation` (B, F, *spatial), any tensor of the graph. The map lies on the
-    activation's grid and is signed; `relu=True` clips it at 0 as the paper does. Raises ModelError.
+    activation's grid and is signed; `relu=True` clips it at 0 as the paper does. Raises ModelError, also for an
+    activation that is known to be channels last (B, *spatial, F).
     """
     b = Builder(model)
     axes, weights = _activation_gradient(b, output, activation)
@@ -34,26 +36,47 @@ def hirescam(model: onnx.ModelProto, output: str = "logits", activation: str = "
 def find_activations(model: onnx.ModelProto, output: str = "logits") -> list[str]:
     """Names of tensors (B, F, *spatial) that a class activation map can be taken from, the best first.
 
-    These are the inputs of the spatial means that lead to `output`, then the outputs of convolutions, normalisations,
-    activations, sums and concatenations with at least two spatial axes, from the last to the first.
+    These are the inputs of the means over all spatial axes that lead to `output`, then the outputs of convolutions,
+    normalisations, activations, sums and concatenations with at least two spatial axes, from the last to the first.
+    Channels-last tensors (B, *spatial, F) are none: of a mean over those, what stood in front of the Transpose.
     """
     b = Builder(model)
+    layout = Layout(b)
     kinds = ("Conv", "BatchNormalization", "InstanceNormalization", "Relu", "LeakyRelu", "Add", "Concat", "Mul", "Sum")
     needed, pooled, plain = {output}, [], []
     for node in reversed(b.forward):
         if not any(y in needed for y in node.output):
             continue
         needed.update(i for i in node.input if i)
-        if node.op_type in ("GlobalAveragePool", "ReduceMean") and _is_map(b, node.input[0]):
-            pooled.append(node.input[0])
-        elif node.op_type in kinds and _is_map(b, node.output[0]):
+        source = _pooled(b, layout, node)
+        if source is not None and _is_map(b, layout, source):
+            pooled.append(source)
+        elif node.op_type in kinds and _is_map(b, layout, node.output[0]):
             plain.append(node.output[0])
     inputs = {i.name for i in b.graph.input}
     return [name for name in dict.fromkeys(pooled + plain) if name not in inputs]
 
 
-def _is_map(b: Builder, name: str) -> bool:
-    if not b.is_float(name) or b.value(name) is not None:
+def check_activation(model: onnx.ModelProto, activation: str) -> None:
+    """Raises ModelError for a tensor that is known to be channels last: `gradcam` would take its features as space."""
+    Layout(Builder(model)).check(activation)
+
+
+def _pooled(b: Builder, layout: Layout, node: onnx.NodeProto) -> str | None:
+    """The (B, F, *spatial) tensor that a node takes the mean of over all of space; None for other nodes."""
+    if node.op_type == "GlobalAveragePool":
+        return str(node.input[0])
+    rank = b.rank_or_none(node.input[0]) if node.op_type == "ReduceMean" else None
+    axes = None if rank is None else reduced_axes(b, node)
+    if rank is None or axes is None or rank < 4:
+        return None
+    if axes == list(range(1, rank - 1)):
+        return layout.origin.get(node.input[0])
+    return str(node.input[0]) if axes == list(range(2, rank)) else None
+
+
+def _is_map(b: Builder, layout: Layout, name: str) -> bool:
+    if not b.is_float(name) or b.is_fixed(name) or layout.axis.get(name, 1) != 1:
         return False
     return b.rank(name) >= 4 and any(d != 1 for d in b.shape(name)[2:])
 
@@ -64,6 +87,7 @@ def _activation_gradient(b: Builder, output: str, activation: str) -> tuple[list
             f"activation {activation!r}: expected (batch, features, *spatial), found rank "
             f"{b.rank(activation)} {b.shape(activation)}"
         )
+    Layout(b).check(activation)
     if b.knows(output):
         cotangent = b.add_input("cotangent", like=output)
     else:

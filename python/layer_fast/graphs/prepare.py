@@ -6,7 +6,7 @@ import onnx
 from onnx import inliner, shape_inference
 
 from ..errors import ModelError
-from .check import OPSETS, check_ops, skeleton
+from .check import OPSETS, check_ops, check_tensors, skeleton
 from .constants import constants_to_initializers, fold_integers
 
 SAME_SHAPE = frozenset({"GroupNormalization", "Mish", "HardSwish", "Celu", "MeanVarianceNormalization", "LRN"})
@@ -41,6 +41,7 @@ def infer(model: onnx.ModelProto) -> onnx.ModelProto:
     light = _infer_once(skeleton(model))
     while _fill_same_shape(light.graph):
         light = _infer_once(light)
+    check_tensors(light.graph)
     for field in ("value_info", "output"):
         del getattr(model.graph, field)[:]
         getattr(model.graph, field).extend(getattr(light.graph, field))

@@ -124,10 +124,10 @@ def _ranks(model: onnx.ModelProto, where: str) -> dict[str, int]:
     from ..graphs.check import skeleton
 
     try:
-        known = onnx.shape_inference.infer_shapes(skeleton(model)).graph.value_info
+        graph = onnx.shape_inference.infer_shapes(skeleton(model)).graph
     except (onnx.shape_inference.InferenceError, RuntimeError) as error:
         raise ModelError(f"{where}: expected a graph whose shapes agree, found: {error}") from error
-    found = {value.name: value.type.tensor_type for value in known}
+    found = {value.name: value.type.tensor_type for value in [*graph.value_info, *graph.output]}
     return {name: len(tensor.shape.dim) for name, tensor in found.items() if tensor.HasField("shape")}
 
 

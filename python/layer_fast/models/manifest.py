@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..types import LAYERS, SETUP_CHANNELS
 
 MODEL_FILE = "model.onnx"
+FOV_RELATIVE = 1e-3  # grid * spacing against the field of view: room for lengths that were rounded
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -19,6 +20,25 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=1, le=4096)]
 SlicePooling = Literal["mean_logit", "max_logit", "mean_probability"]
 GraphKind = Literal["gradient", "gradcam", "hirescam"]
+
+
+def _printable(value: str) -> str:
+    """Manifests come from elsewhere and their texts go to terminals, tables and pages: no control characters, no line
+    breaks, no halves of surrogate pairs."""
+    for character in value:
+        if not character.isprintable():
+            raise ValueError(f"expected printable characters on one line, found {character!a}")
+    return value
+
+
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise ValueError("expected some text, found none")
+    return value
+
+
+Note = Annotated[str, AfterValidator(_printable)]
+Text = Annotated[Note, AfterValidator(_not_empty)]
 
 
 class Strict(BaseModel):
@@ -50,8 +70,8 @@ class Target(Strict):
     """The explained margin: logit[positive] - logit[negative]; where `negative` is null, of several classes, the log
     odds of `positive` against all the others, logit[positive] - log(sum of exp(logit) over the others)."""
 
-    positive: str
-    negative: str | None = None
+    positive: Text
+    negative: Text | None = None
 
 
 class FillProfile(Strict):
@@ -72,9 +92,9 @@ class Parity(Strict):
     """How far a graph of the package was from the network it was made from, on `inputs` drawn inputs."""
 
     value: Finite
-    against: str  # what it was compared with, with its version
+    against: Text  # what it was compared with, with its version
     inputs: Annotated[int, Field(ge=1)]
-    note: str = ""
+    note: Note = ""
 
 
 class Figure(Strict):
@@ -82,8 +102,8 @@ class Figure(Strict):
 
     value: Finite
     subjects: Annotated[int, Field(ge=1)]
-    command: str
-    note: str = ""
+    command: Text
+    note: Note = ""
 
 
 class Manifest(Strict):
@@ -110,7 +130,7 @@ class Manifest(Strict):
     antialias: bool
     depth_axis: Literal["z", "y", "x"]
     layer_names: list[str]
-    classes: list[str] | None = None
+    classes: list[Text] | None = None
     target: Target | None = None
     input: str
     output: str
@@ -119,12 +139,12 @@ class Manifest(Strict):
     fill_profile: FillProfile | None = None
     logit_sd_train: Positive | None = None
     training_subjects: TrainingSubjects | None = None
-    training_data: str
-    licence: str
-    intended_use: str
+    training_data: Text
+    licence: Text
+    intended_use: Text
     graphs: dict[GraphKind, str] = Field(default_factory=dict)
-    parity: dict[str, Parity] = Field(default_factory=dict)
-    card: dict[str, Figure] = Field(default_factory=dict)
+    parity: dict[Text, Parity] = Field(default_factory=dict)
+    card: dict[Text, Figure] = Field(default_factory=dict)
 
     def grid_for(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """The model's grid for a scan of this shape (z, y, x): the scan's own number where the manifest has null."""
@@ -145,6 +165,7 @@ class Manifest(Strict):
     def _coherent(self) -> Self:
         self._check_files()
         self._check_slices()
+        self._check_lengths()
         modalities = tuple(channel.modality for channel in self.channels)
         if modalities != SETUP_CHANNELS[self.setup]:
             raise ValueError(f"channels: setup {self.setup} expects {SETUP_CHANNELS[self.setup]}, found {modalities}")
@@ -177,6 +198,14 @@ class Manifest(Strict):
         pools = self.spatial_dims == 2 and self.role == "classifier"
         if pools != (self.slice_pooling is not None):
             raise ValueError(f"slice_pooling: expected for a 2D classifier only, found {self.slice_pooling!r}")
+
+    def _check_lengths(self) -> None:
+        for axis, n, step, whole in zip("zyx", self.grid, self.spacing_mm, self.fov_mm, strict=True):
+            if n is None or step is None or whole is None:  # the slice axis of a 2D model
+                continue
+            if abs(n * step - whole) > FOV_RELATIVE * whole:
+                raise ValueError(f"fov_mm: {n} voxels of {step:g} mm along {axis} are {n * step:g} mm, "
+                                 f"found {whole:g}")  # fmt: skip
 
     def _check_classifier(self) -> None:
         for key in ("classes", "target"):

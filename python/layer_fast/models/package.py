@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ..errors import ModelError
+from ..files import read_regular
 from .graph_checks import check_added_graph, check_graph, check_signature, parse
 from .manifest import MODEL_FILE, Manifest
 from .subjects import Exposure, subject_hash
@@ -74,7 +75,11 @@ class ModelPackage:
         if m.slice_axis is None:
             return self.model
         pooling = m.slice_pooling or "mean_logit"  # of no effect for a segmenter
-        return over_slices(self.model, axis=m.slice_axis, role=m.role, pooling=pooling, input=m.input, output=m.output)
+        named = {"input": m.input, "output": m.output}
+        try:
+            return over_slices(self.model, axis=m.slice_axis, role=m.role, pooling=pooling, **named)
+        except ModelError as error:
+            raise ModelError(f"{self.path / MODEL_FILE}: {error}") from error
 
     @cached_property
     def volume_bytes(self) -> bytes:
@@ -137,13 +142,15 @@ def _log_sum_exp(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def load_package(path: str | Path) -> ModelPackage:
-    """Read and verify one package folder. Raises ModelError naming the file, what was expected and what was found."""
+    """Read and verify one package folder: regular files inside it, no links.
+
+    Raises ModelError naming the file, what was expected and what was found."""
     folder = Path(path)
-    raw = _read(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES)
+    raw = read_regular(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES, follow=False)
     manifest = parse_manifest(raw, str(folder / MANIFEST_FILE))
     files: dict[str, bytes] = {}
     for name, expected in manifest.files.items():
-        data = _read(folder / name, MAX_FILE_BYTES)
+        data = read_regular(folder / name, MAX_FILE_BYTES, follow=False)
         found = hashlib.sha256(data).hexdigest()
         if found != expected:
             raise ModelError(f"{folder / name}: expected sha256 {expected}, found {found}")
@@ -173,17 +180,6 @@ def parse_manifest(raw: bytes, where: str) -> Manifest:
         raise ModelError(f"{where}: expected a manifest of schema 1, found: " + "; ".join(faults)) from error
 
 
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as handle:
-            data = handle.read(limit + 1)
-    except OSError as error:
-        raise ModelError(f"{path}: expected a readable file, found: {error.strerror}") from error
-    if len(data) > limit:
-        raise ModelError(f"{path}: expected at most {limit} bytes, found more")
-    return data
-
-
 def _json(raw: bytes, where: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
@@ -193,6 +189,8 @@ def _json(raw: bytes, where: str) -> Any:
 
     try:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+    except RecursionError as error:
+        raise ModelError(f"{where}: expected JSON in UTF-8 with unique keys, found values nested too deeply") from error
     except ValueError as error:
         raise ModelError(f"{where}: expected JSON in UTF-8 with unique keys, found: {error}") from error
 

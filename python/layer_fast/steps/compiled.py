@@ -15,6 +15,14 @@ def compiled(package: ModelPackage, kind: str, target: str) -> bytes:
     """The ONNX bytes of one kind of graph: "forward", "gradcam", "hirescam", "gradient". Raises ModelError."""
     if kind == "forward":
         return package.volume_bytes
+    try:
+        return _explaining(package, kind, target)
+    except ModelError as error:
+        where = str(package.path)
+        raise error if where in str(error) else ModelError(f"{where}: {kind}: {error}") from error
+
+
+def _explaining(package: ModelPackage, kind: str, target: str) -> bytes:
     manifest = package.manifest
     classes, chosen = manifest.classes, manifest.target
     if classes is None or chosen is None:
