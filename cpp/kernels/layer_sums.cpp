@@ -6,7 +6,8 @@ namespace layer_fast::kernels::LF_ISA {
 namespace {
 
 constexpr int kGroup = kReduceLanes;     // voxels that have a lane each
-constexpr std::int64_t kChunk = 1024;    // of a run: stays in the nearest cache for its two passes
+constexpr std::int64_t kChunk = 1024;    // of a run: what is done again, a group at a time, if there is a hole
+constexpr std::int64_t kValuesAhead = 1024, kLabelsAhead = 4096;
 constexpr int kParts = kGroup / kWide;   // vectors of doubles per sum and group
 constexpr int kHalves = kGroup / kFull;  // vectors of floats per group
 static_assert(kChunk % kGroup == 0 && kReduceTile % kGroup == 0);
@@ -16,91 +17,96 @@ using Pure = LayerTile::Pure;
 
 // ---- groups of one label, or of two ----
 
-struct Range {
-  Floats low[kHalves], high[kHalves];
+// The lanes of a range are folded: least and largest do not depend on an order. NaN is passed over: the sums find it.
+void widen_range(Floats low, Floats high, Pure& pure) {
+  store_as(pure.low, min_of(low, load_as<Floats>(pure.low)));
+  store_as(pure.high, max_of(high, load_as<Floats>(pure.high)));
+}
+
+struct Added {
+  std::int64_t count;  // voxels
+  bool good;           // if not, none was added
 };
 
-// NaN is passed over: add_sums finds it.
-Range range_of(const float* values, std::int64_t count) {
-  Range range;
-  for (int h = 0; h < kHalves; ++h) range.low[h] = range.high[h] = load_as<Floats>(values + h * kFull);
-  for (std::int64_t i = kGroup; i < count; i += kGroup) {
-    for (int h = 0; h < kHalves; ++h) {
-      const auto value = load_as<Floats>(values + i + h * kFull);
-      range.low[h] = min_of(value, range.low[h]);
-      range.high[h] = max_of(value, range.high[h]);
-    }
-  }
-  return range;
-}
-
-void widen_range(const Range& range, Pure& pure) {
-  for (int h = 0; h < kHalves; ++h) {
-    float* low = pure.low + h * kFull;
-    float* high = pure.high + h * kFull;
-    store_as(low, min_of(range.low[h], load_as<Floats>(low)));
-    store_as(high, max_of(range.high[h], load_as<Floats>(high)));
-  }
-}
-
-// Adds whole groups; false, and nothing added, if a value is NaN or Inf: then a sum of squares is (the square of a finite
-// float32 cannot overflow float64). Without signs all values are >= 0, and the negative sums would only get zeros.
+// Adds the whole groups from the first on that are all of its label. Not if a value is NaN or Inf: then a sum of squares
+// is (the square of a finite float32 cannot overflow float64). Nor, without signs, if one is negative; with none the
+// negative sums would only get zeros.
+//
+// Runs are short where layers are thin, and each loop over one ends in a wrong guess of the processor: so there is one loop
+// for labels, range and sums. Not inlined: with anything else alive the sums would leave the registers.
 template <bool kSigned>
-bool add_sums(const float* values, std::int64_t count, Pure& pure) {
+[[gnu::noinline]] Added add_groups(const float* values, const std::uint8_t* labels, std::int64_t count, Pure& pure) {
+  const std::uint8_t label = labels[0];
   Doubles pos[kParts], neg[kParts], sq[kParts];
-  const Doubles zero = {};
+  Floats low = load_as<Floats>(values), high = low;
   for (int p = 0; p < kParts; ++p) {
     pos[p] = load_as<Doubles>(pure.pos + p * kWide);
-    neg[p] = load_as<Doubles>(pure.neg + p * kWide);
+    if (kSigned) neg[p] = load_as<Doubles>(pure.neg + p * kWide);
     sq[p] = load_as<Doubles>(pure.sq + p * kWide);
   }
-  for (std::int64_t i = 0; i < count; i += kGroup) {
-    __builtin_prefetch(values + i + kChunk);  // what the next pass over the range will wait for
+  std::int64_t i = 0;
+  for (; i + kGroup <= count && all_equal_16(labels + i, label); i += kGroup) {
+    __builtin_prefetch(values + i + kValuesAhead);
+    __builtin_prefetch(labels + i + kLabelsAhead);
+    for (int h = 0; h < kHalves; ++h) {
+      const auto value = load_as<Floats>(values + i + h * kFull);
+      low = min_of(value, low);
+      high = max_of(value, high);
+    }
     for (int p = 0; p < kParts; ++p) {
       const Doubles value = widen(values + i + p * kWide);
-      pos[p] += kSigned ? max_of(value, zero) : value;
-      if (kSigned) neg[p] += min_of(value, zero);
-      sq[p] += value * value;
+      pos[p] += kSigned ? max_of(value, fresh_zeros()) : value;
+      if (kSigned) neg[p] += min_of(value, fresh_zeros());
+      sq[p] = add_square(sq[p], value);
     }
   }
-  Doubles test = zero;
+  Doubles test = {};
   for (int p = 0; p < kParts; ++p) test += sq[p] - sq[p];
-  if (any_nan(test)) return false;
+  if (any_nan(test) || (!kSigned && !all_between(low, 0.0f, __builtin_inff()))) return {i, false};
   for (int p = 0; p < kParts; ++p) {
     store_as(pure.pos + p * kWide, pos[p]);
     if (kSigned) store_as(pure.neg + p * kWide, neg[p]);
     store_as(pure.sq + p * kWide, sq[p]);
   }
-  return true;
+  widen_range(low, high, pure);
+  return {i, true};
 }
 
-bool add_pure(LayerTile& tile, const float* values, int label, std::int64_t count) {
-  const Range range = range_of(values, count);
+// The same, with signs once the tile's layer has shown a negative value.
+Added add_pure(LayerTile& tile, const float* values, const std::uint8_t* labels, std::int64_t count) {
+  const int label = labels[0];
   Pure& pure = tile.pure[label];
-  Floats least = range.low[0];
-  for (int h = 1; h < kHalves; ++h) least = min_of(least, range.low[h]);
-  const bool positive = all_between(least, 0.0f, __builtin_inff());
-  if (!(positive ? add_sums<false>(values, count, pure) : add_sums<true>(values, count, pure))) return false;
-  widen_range(range, pure);
-  tile.pure_count[label] += static_cast<std::int32_t>(count);
-  return true;
+  Added added{0, false};
+  if (!tile.is_signed[label]) {
+    added = add_groups<false>(values, labels, count, pure);
+    tile.is_signed[label] = !added.good;
+  }
+  if (tile.is_signed[label]) added = add_groups<true>(values, labels, count, pure);
+  if (added.good) tile.pure_count[label] += static_cast<std::int32_t>(added.count);
+  return added;
 }
 
 // Adds the voxels of a group, without holes, whose bits are set; the others add 0.
 void add_part(LayerTile& tile, const float* values, int label, unsigned bits) {
   const float inf = __builtin_inff();
+  const Doubles zero = {};
   Pure& pure = tile.pure[label];
-  Range range;
+  Floats low = Floats{} + inf, high = Floats{} - inf;
   float own[kGroup];
   for (int h = 0; h < kHalves; ++h) {
     const auto value = load_as<Floats>(values + h * kFull);
     const unsigned here = bits >> (h * kFull);
     store_as(own + h * kFull, keep(value, here, Floats{}));
-    range.low[h] = keep(value, here, Floats{} + inf);
-    range.high[h] = keep(value, here, Floats{} - inf);
+    low = min_of(keep(value, here, Floats{} + inf), low);
+    high = max_of(keep(value, here, Floats{} - inf), high);
   }
-  add_sums<true>(own, kGroup, pure);
-  widen_range(range, pure);
+  for (int i = 0; i < kGroup; i += kWide) {
+    const Doubles value = widen(own + i);
+    store_as(pure.pos + i, load_as<Doubles>(pure.pos + i) + max_of(value, zero));
+    store_as(pure.neg + i, load_as<Doubles>(pure.neg + i) + min_of(value, zero));
+    store_as(pure.sq + i, add_square(load_as<Doubles>(pure.sq + i), value));
+  }
+  widen_range(low, high, pure);
   tile.pure_count[label] += __builtin_popcount(bits);
 }
 
@@ -207,36 +213,40 @@ void open(LayerTile& tile, int rows) {
     tile.low[row] = inf;
     tile.high[row] = -inf;
     tile.pure_count[row] = tile.nonfinite[row] = 0;
+    tile.is_signed[row] = false;
   }
   tile.floor = inf;
   tile.ceiling = -inf;
   tile.rows = rows;
 }
 
-// Whole groups of one label.
-void add_run(LayerTile& tile, const float* values, const std::uint8_t* labels, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; i += kChunk) {
-    const std::int64_t n = count - i < kChunk ? count - i : kChunk;
-    if (add_pure(tile, values + i, labels[0], n)) continue;
-    for (std::int64_t j = i; j < i + n; j += kGroup) {
-      if (!add_pure(tile, values + j, labels[0], kGroup)) add_any(tile, values + j, labels + j, kGroup);
-    }
+// The next group, or more if they are of one label; how many voxels. 0: a label is too high.
+std::int64_t add_next(LayerTile& tile, const float* values, const std::uint8_t* labels, std::int64_t count) {
+  if (!all_below_16(labels, tile.rows)) return 0;
+  if (!all_equal_16(labels, labels[0])) {
+    add_mixed(tile, values, labels);
+    return kGroup;
   }
+  const Added run = add_pure(tile, values, labels, count < kChunk ? count : kChunk);
+  if (run.good) return run.count;
+  for (std::int64_t i = 0; i < run.count; i += kGroup) {
+    if (!add_pure(tile, values + i, labels + i, kGroup).good) add_any(tile, values + i, labels + i, kGroup);
+  }
+  return run.count;
 }
 
-void add(LayerTile& tile, const float* values, const std::uint8_t* labels, std::int64_t count) {
-  for (std::int64_t i = 0; i < count;) {
-    const std::int64_t length = run_length(labels + i, count - i);
-    if (length > 0) {
-      add_run(tile, values + i, labels + i, length);
-      i += length;
-    } else if (count - i >= kGroup) {
-      add_mixed(tile, values + i, labels + i);
-      i += kGroup;
-    } else {
-      return add_any(tile, values + i, labels + i, static_cast<int>(count - i));
-    }
+bool add(LayerTile& tile, const float* values, const std::uint8_t* labels, std::int64_t count) {
+  std::int64_t i = 0;
+  while (count - i >= kGroup) {
+    const std::int64_t done = add_next(tile, values + i, labels + i, count - i);
+    if (done == 0) return false;
+    i += done;
   }
+  for (std::int64_t j = i; j < count; ++j) {
+    if (labels[j] >= tile.rows) return false;
+  }
+  add_any(tile, values + i, labels + i, static_cast<int>(count - i));
+  return true;
 }
 
 void close(const LayerTile& tile, LayerPartial* out) {

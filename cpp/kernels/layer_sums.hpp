@@ -13,12 +13,13 @@ namespace layer_fast::kernels {
 struct alignas(64) LayerTile {
   struct Pure {
     double pos[kReduceLanes], neg[kReduceLanes], sq[kReduceLanes];
-    float low[kReduceLanes], high[kReduceLanes];
+    float low[kReduceLanes], high[kReduceLanes];  // as many lanes are used as a vector has
   };
   Pure pure[256];
   double mixed[256][kReduceLanes][4];  // positive part, negative part, square, count
   float low[256], high[256];           // of `mixed`
   std::int32_t pure_count[256], nonfinite[256];
+  bool is_signed[256];  // a negative value, or a hole, was met in a plain group
   // Every layer has a mixed value at or below `floor`, and one at or above `ceiling`.
   float floor, ceiling;
   int rows;
@@ -27,8 +28,8 @@ struct alignas(64) LayerTile {
 struct LayerSums {
   // Clears the first `rows` layers.
   void (*open)(LayerTile& tile, int rows);
-  // Adds `count` voxels, the first of them in lane 0. No label is `rows` or more.
-  void (*add)(LayerTile& tile, const float* values, const std::uint8_t* labels, std::int64_t count);
+  // Adds `count` voxels, the first of them in lane 0. False, and not all added, if a label is `rows` or more.
+  bool (*add)(LayerTile& tile, const float* values, const std::uint8_t* labels, std::int64_t count);
   // The sums of each layer.
   void (*close)(const LayerTile& tile, LayerPartial* out);
 };

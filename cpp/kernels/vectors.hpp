@@ -96,6 +96,26 @@ inline Floats narrow(Doubles a, Doubles b) {
 }
 #endif
 
+// Zeros that no register is kept for, where a loop has none to spare: making them costs less than moving a sum in and out.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+inline Doubles fresh_zeros() {
+  Doubles zeros;
+  asm volatile("vxorpd %0, %0, %0" : "=x"(zeros));
+  return zeros;
+}
+#else
+inline Doubles fresh_zeros() { return Doubles{}; }
+#endif
+
+// sum + v * v for v that were floats: such a square is exact, so fusing the two operations cannot change a bit.
+#if defined(__AVX512F__)
+inline Doubles add_square(Doubles sum, Doubles v) { return _mm512_fmadd_pd(v, v, sum); }
+#elif defined(__FMA__)
+inline Doubles add_square(Doubles sum, Doubles v) { return _mm256_fmadd_pd(v, v, sum); }
+#else
+inline Doubles add_square(Doubles sum, Doubles v) { return sum + v * v; }
+#endif
+
 // Is one of them NaN? Are all of them from low to high?
 #if defined(__AVX512F__)
 inline bool any_nan(Doubles a) { return _mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q) != 0; }
@@ -169,6 +189,18 @@ inline bool all_equal_64(const std::uint8_t* bytes, std::uint8_t byte) {
          all_equal_16(bytes + 48, byte);
 }
 #endif
+
+// Are 16 bytes all below `limit`, which is from 1 to 256?
+inline bool all_below_16(const std::uint8_t* bytes, int limit) {
+#if defined(__SSE4_2__)
+  const __m128i most = _mm_set1_epi8(static_cast<char>(limit - 1));
+  return _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(load_as<__m128i>(bytes), most), most)) == 0xffff;
+#else
+  bool all = true;
+  for (int j = 0; j < 16; ++j) all = all && bytes[j] < limit;
+  return all;
+#endif
+}
 
 // Which of 16 bytes equal `byte`, as bits; and of kFull floats those whose byte does, the others as `other`.
 #if defined(__SSE4_2__)

@@ -63,13 +63,16 @@ std::vector<LayerPartial> reduce_all(const Job& job, const TileBody& tile_body) 
   const std::int64_t wave = std::clamp<std::int64_t>(
       kPartialBytes / (width * static_cast<std::int64_t>(sizeof(LayerPartial))), job.workers, job.tiles);
   std::vector<LayerPartial> whole(at(width), empty_partial()), parts(at(wave * width));
-  for (std::int64_t first = 0; first < job.tiles; first += wave) {
-    const std::int64_t now = std::min(wave, job.tiles - first);
-    parallel_for(now, job.threads, [&](std::int64_t i, int worker) { tile_body(first + i, worker, &parts[at(i * width)]); });
-    for (std::int64_t i = 0; i < now; ++i) {
-      for (std::int64_t row = 0; row < width; ++row) merge_partial(whole[at(row)], parts[at(i * width + row)], first + i);
+  const auto tiles_of = [&](std::int64_t phase) { return std::min(wave, job.tiles - phase / 2 * wave); };
+  const auto count = [&](std::int64_t phase) { return phase % 2 == 0 ? tiles_of(phase) : 1; };
+  parallel_phases(2 * ((job.tiles + wave - 1) / wave), count, job.threads,
+                  [&](std::int64_t phase, std::int64_t i, int worker) {
+    const std::int64_t first = phase / 2 * wave;
+    if (phase % 2 == 0) return tile_body(first + i, worker, &parts[at(i * width)]);
+    for (std::int64_t tile = 0; tile < tiles_of(phase); ++tile) {
+      for (std::int64_t row = 0; row < width; ++row) merge_partial(whole[at(row)], parts[at(tile * width + row)], first + tile);
     }
-  }
+  });
   return whole;
 }
 
@@ -89,12 +92,6 @@ void write_all(Job& job, const std::vector<LayerPartial>& whole, const LayerRedu
       }
     });
   });
-}
-
-// Raises `highest` to `top`.
-void raise(std::atomic<int>& highest, int top) {
-  for (int seen = highest.load(); top > seen && !highest.compare_exchange_weak(seen, top);) {
-  }
 }
 
 void sum_bins(const std::vector<std::vector<std::int64_t>>& parts, std::int64_t* out, std::size_t bins) {
@@ -129,27 +126,25 @@ void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const Laye
   std::vector<std::vector<std::int64_t>> histograms(at(job.workers), std::vector<std::int64_t>(bins, 0));
   const kernels::LayerSums& sums = kernels::layer_sums();
   const auto tiles = std::make_unique_for_overwrite<kernels::LayerTile[]>(at(job.workers));
-  std::atomic<int> highest{0};
+  std::atomic<bool> good{true};
 
   const auto whole = reduce_all(job, [&](std::int64_t tile, int worker, LayerPartial* parts) {
     const std::uint8_t* here = label + tile * kReduceTile;
-    if (const int top = kernels::labels().highest(here, job.tile_size(tile)); top > options.num_layers) {
-      std::fill(parts, parts + width, empty_partial());
-      return raise(highest, top);
-    }
     for (std::int64_t k = 0; k < job.maps_n; ++k) {
       sums.open(tiles[at(worker)], static_cast<int>(job.rows));
       job.read(k, tile, worker, [&](const float* values, std::int64_t first, std::int64_t n) {
-        sums.add(tiles[at(worker)], values, here + first, n);
-        if (bins == 0) return;
+        if (!sums.add(tiles[at(worker)], values, here + first, n)) good = false;
+        if (bins == 0 || !good) return;
         std::int64_t* own = histograms[at(worker)].data() + k * job.rows * (options.histogram->bins + 2);
         histogram_tile(values, here + first, n, *options.histogram, own);
       });
       sums.close(tiles[at(worker)], parts + k * job.rows);
     }
   });
-  expects(highest == 0, kOp, "labels from 0 to num_layers = " + std::to_string(options.num_layers),
-          "label " + std::to_string(highest));
+  if (!good) {
+    refuse(kOp, "labels from 0 to num_layers = " + std::to_string(options.num_layers),
+           "label " + std::to_string(kernels::labels().highest(label, labels.size())));
+  }
   write_all(job, whole, out, [&](std::int64_t l, std::int64_t voxel) { return label[voxel] == l; });
   if (bins > 0) sum_bins(histograms, out.histogram.out<std::int64_t>(kOp), bins);
   if (ordered) layer_order_statistics(maps, labels, job.reader, out, options, job.threads);

@@ -7,19 +7,11 @@
 
 namespace layer_fast {
 
-// Which voxels x of the labels' grid read one map column, and how much: they are x in [first, first + count), and
-// total[i] is what the first i of them read together, total[0] = 0.
-struct ColumnSupport {
-  std::int64_t first, count;
-  const double* total;
-};
-
-// What the voxels in [begin, end) read of the column.
-LF_HD inline double run_weight(const ColumnSupport& column, std::int64_t begin, std::int64_t end) {
-  const std::int64_t last = column.first + column.count;
-  const std::int64_t from = begin > column.first ? begin : column.first;
-  const std::int64_t to = end < last ? end : last;
-  return from < to ? column.total[to - column.first] - column.total[from - column.first] : 0.0;
+// prefix[x * columns + m] is what the voxels before x read of map column m together, prefix[m] = 0. So a column that the
+// voxels in [begin, end) do not read gets exactly 0.
+LF_HD inline double run_weight(const double* prefix, std::int64_t columns, std::int64_t begin, std::int64_t end,
+                               std::int64_t m) {
+  return prefix[end * columns + m] - prefix[begin * columns + m];
 }
 
 }  // namespace layer_fast

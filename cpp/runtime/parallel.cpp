@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <exception>
 #include <limits>
 #include <mutex>
@@ -16,35 +17,67 @@
 namespace layer_fast {
 namespace {
 
-struct Job {
-  Job(std::int64_t count, const std::function<void(std::int64_t, int)>& what) : tiles(count), body(what) {}
+using Body = std::function<void(std::int64_t, std::int64_t, int)>;
 
-  const std::int64_t tiles;
-  const std::function<void(std::int64_t, int)>& body;
-  std::atomic<std::int64_t> next{0};
-  std::atomic<bool> stop{false};
-  std::mutex guard;
-  std::int64_t failed_tile = std::numeric_limits<std::int64_t>::max();
-  std::exception_ptr failure;
+class Job {
+ public:
+  Job(std::int64_t phases, const std::function<std::int64_t(std::int64_t)>& tiles, const Body& body)
+      : phases_(phases), tiles_(tiles), body_(body), count_(tiles(0)) {}
 
+  // What one thread does. `rendezvous(last)` returns when all threads of the call are there.
+  template <class Rendezvous>
+  void work(int worker, const Rendezvous& rendezvous) noexcept {
+    while (true) {
+      const bool last = phase_ + 1 == phases_;
+      run_tiles(worker);
+      if (last) return;
+      rendezvous();
+      if (over_) return;
+    }
+  }
+
+  // Between two phases, by one thread while the others wait.
+  void advance() noexcept {
+    over_ = stop_.load(std::memory_order_relaxed);
+    if (over_) return;
+    count_ = tiles_(++phase_);
+    next_.store(0, std::memory_order_relaxed);
+  }
+
+  void rethrow() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
   // Tiles are handed out in order, so every tile below a failing one has been started and will be heard:
   // the lowest failure is the same for any number of threads.
-  void work(int worker) noexcept {
-    while (!stop.load(std::memory_order_relaxed)) {
-      const std::int64_t tile = next.fetch_add(1, std::memory_order_relaxed);
-      if (tile >= tiles) return;
+  void run_tiles(int worker) noexcept {
+    while (!stop_.load(std::memory_order_relaxed)) {
+      const std::int64_t tile = next_.fetch_add(1, std::memory_order_relaxed);
+      if (tile >= count_) return;
       try {
-        body(tile, worker);
+        body_(phase_, tile, worker);
       } catch (...) {
-        const std::scoped_lock lock(guard);
-        stop.store(true, std::memory_order_relaxed);
-        if (tile < failed_tile) {
-          failed_tile = tile;
-          failure = std::current_exception();
+        const std::scoped_lock lock(guard_);
+        stop_.store(true, std::memory_order_relaxed);
+        if (tile < failed_tile_) {
+          failed_tile_ = tile;
+          failure_ = std::current_exception();
         }
       }
     }
   }
+
+  const std::int64_t phases_;
+  const std::function<std::int64_t(std::int64_t)>& tiles_;
+  const Body& body_;
+  std::int64_t phase_ = 0, count_;  // written between phases only
+  bool over_ = false;               // the same
+  std::atomic<std::int64_t> next_{0};
+  std::atomic<bool> stop_{false};
+  std::mutex guard_;
+  std::int64_t failed_tile_ = std::numeric_limits<std::int64_t>::max();
+  std::exception_ptr failure_;
 };
 
 // Threads of this process inside parallel_for: callers and their helpers.
@@ -90,22 +123,34 @@ int worker_count(std::int64_t tiles, int threads) {
   return static_cast<int>(std::clamp<std::int64_t>(tiles, 1, std::max(threads, 1)));
 }
 
-void parallel_for(std::int64_t tiles, int threads, const std::function<void(std::int64_t, int)>& body) {
-  Job job(tiles, body);
+void parallel_phases(std::int64_t phases, const std::function<std::int64_t(std::int64_t)>& tiles, int threads,
+                     const Body& body) {
+  if (phases < 1) return;
+  std::int64_t most = 0;
+  for (std::int64_t phase = 0; phase < phases; ++phase) most = std::max(most, tiles(phase));
+  Job job(phases, tiles, body);
+  const Places places(worker_count(most, threads));
+  const auto advance = [&job]() noexcept { job.advance(); };
+  std::barrier rendezvous(places.helpers() + 1, advance);
+  const auto wait = [&rendezvous] { rendezvous.arrive_and_wait(); };
   std::vector<std::thread> helpers;
-  const int workers = worker_count(tiles, threads);
-  const Places places(workers);
   helpers.reserve(static_cast<std::size_t>(places.helpers()));
   for (int worker = 1; worker <= places.helpers(); ++worker) {
     try {
-      helpers.emplace_back([&job, worker] { job.work(worker); });
-    } catch (const std::system_error&) {
-      break;  // no more threads to be had: those that run do all the tiles
+      helpers.emplace_back([&job, &wait, worker] { job.work(worker, wait); });
+    } catch (const std::system_error&) {  // no more threads to be had: those that run do all the tiles
+      for (; worker <= places.helpers(); ++worker) rendezvous.arrive_and_drop();
     }
   }
-  job.work(0);
+  job.work(0, wait);
   for (std::thread& helper : helpers) helper.join();
-  if (job.failure) std::rethrow_exception(job.failure);
+  job.rethrow();
+}
+
+void parallel_for(std::int64_t tiles, int threads, const std::function<void(std::int64_t, int)>& body) {
+  parallel_phases(
+      1, [tiles](std::int64_t) { return tiles; }, threads,
+      [&body](std::int64_t, std::int64_t tile, int worker) { body(tile, worker); });
 }
 
 }  // namespace layer_fast

@@ -23,4 +23,10 @@ int worker_count(std::int64_t tiles, int threads);
 // many helpers as one of them alone would, so that a busy process is not made busier.
 void parallel_for(std::int64_t tiles, int threads, const std::function<void(std::int64_t tile, int worker)>& body);
 
+// The same phase after phase: calls body(phase, tile, worker) once for every tile in [0, tiles(phase)), and no tile of a
+// phase begins before those of the phase before are done. The threads are started once and sleep while they wait. If tiles
+// throw, no later phase begins.
+void parallel_phases(std::int64_t phases, const std::function<std::int64_t(std::int64_t phase)>& tiles, int threads,
+                     const std::function<void(std::int64_t phase, std::int64_t tile, int worker)>& body);
+
 }  // namespace layer_fast

@@ -1,8 +1,9 @@
-// parallel_for: every tile once, workers in range, the lowest tile's exception, callers side by side.
+// parallel_for and parallel_phases: every tile once, workers in range, the lowest tile's exception, callers side by side.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -45,11 +46,41 @@ void lowest_exception(int threads) {
   check(text == "37", "the exception of the lowest tile comes back");
 }
 
-// Eight callers of two threads: at most eight callers and one helper run at a time.
+// No tile of a phase before the last one of the phase before; a failure ends the later phases.
+void phases_follow_each_other(int threads) {
+  constexpr std::int64_t kPhases = 40;
+  const auto tiles = [](std::int64_t phase) { return phase % 3 == 1 ? 1 : 5 + phase; };
+  std::atomic<std::int64_t> done{0};
+  std::atomic<bool> ordered{true};
+  layer_fast::parallel_phases(kPhases, tiles, threads, [&](std::int64_t phase, std::int64_t, int) {
+    std::int64_t before = 0, with = 0;
+    for (std::int64_t p = 0; p < phase; ++p) before += tiles(p);
+    with = before + tiles(phase);
+    const std::int64_t now = done++;
+    if (now < before || now >= with) ordered = false;
+  });
+  std::int64_t all = 0;
+  for (std::int64_t p = 0; p < kPhases; ++p) all += tiles(p);
+  check(ordered && done == all, "phases follow each other");
+  std::atomic<bool> later{false};
+  std::string text;
+  try {
+    layer_fast::parallel_phases(9, tiles, threads, [&](std::int64_t phase, std::int64_t tile, int) {
+      if (phase > 3) later = true;
+      if (phase == 3 && tile % 4 == 2) throw std::runtime_error(std::to_string(tile));
+    });
+  } catch (const std::runtime_error& error) {
+    text = error.what();
+  }
+  check(text == "2" && !later, "a failing phase is the last one");
+}
+
+// Eight callers of two threads: at most eight callers and one helper run at a time, as two threads are the default.
 void helpers_are_shared() {
+  setenv("LAYER_FAST_THREADS", "2", 1);
   std::atomic<int> now{0}, most{0};
   std::vector<std::thread> callers;
-  const int limit = 8 + std::max(layer_fast::resolve_threads(0), 2) - 1;
+  constexpr int limit = 8 + 2 - 1;
   for (int c = 0; c < 8; ++c) {
     callers.emplace_back([&] {
       layer_fast::parallel_for(200, 2, [&](std::int64_t, int) {
@@ -62,6 +93,7 @@ void helpers_are_shared() {
     });
   }
   for (auto& caller : callers) caller.join();
+  unsetenv("LAYER_FAST_THREADS");
   check(most <= limit, "callers side by side share the helpers");
 }
 
@@ -73,6 +105,7 @@ int main() {
     for (const int threads : {1, 2, 7, 64}) {
       every_tile_once(threads);
       lowest_exception(threads);
+      phases_follow_each_other(threads);
     }
   }
   std::vector<std::thread> callers;
