@@ -1,5 +1,6 @@
 #include "kernels/layer_sums.hpp"
 
+#include "kernels/layer_terms.hpp"
 #include "kernels/vectors.hpp"
 
 namespace layer_fast::kernels::LF_ISA {
@@ -122,36 +123,20 @@ bool add_border(LayerTile& tile, const float* values, const std::uint8_t* labels
 
 // ---- groups of any labels, or with holes ----
 
-#if defined(__AVX2__)
-
-using Terms = __m256d;
-
-// What one finite voxel adds.
-Terms terms_of(float value) {
-  const double inf = __builtin_inf();
-  const Terms wide = _mm256_cvtps_pd(_mm_set1_ps(value));
-  const Terms bounded = _mm256_min_pd(_mm256_max_pd(wide, Terms{0.0, -inf, -inf, 1.0}), Terms{inf, 0.0, inf, 1.0});
-  return bounded * _mm256_blend_pd(Terms{1.0, 1.0, 1.0, 1.0}, wide, 0x4);
-}
-
-#else
-
-struct Terms {
-  double pos, neg, sq, count;
-};
-
-Terms terms_of(float value) {
-  const double wide = value;
-  return {positive_part(wide), negative_part(wide), wide * wide, 1.0};
-}
-
-Terms operator+(Terms a, Terms b) { return {a.pos + b.pos, a.neg + b.neg, a.sq + b.sq, a.count + b.count}; }
-
-#endif
-
-inline void add_terms(LayerTile& tile, float value, int label, int lane) {
+inline void add_terms(LayerTile& tile, Terms terms, int label, int lane) {
   double* sums = tile.mixed[label][lane];
-  store_as(sums, load_as<Terms>(sums) + terms_of(value));
+  store_as(sums, load_as<Terms>(sums) + terms);
+}
+
+// A group of finite values.
+inline void add_all_terms(LayerTile& tile, const float* values, const std::uint8_t* labels) {
+#pragma GCC unroll 4
+  for (int j = 0; j < kGroup; j += 4) {
+    Terms terms[4];
+    terms_of(values + j, terms);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) add_terms(tile, terms[k], labels[j + k], j + k);
+  }
 }
 
 void set_bounds(LayerTile& tile) {
@@ -163,8 +148,7 @@ void set_bounds(LayerTile& tile) {
   }
 }
 
-inline void add_voxel(LayerTile& tile, float value, int label, int lane) {
-  add_terms(tile, value, label, lane);
+inline void widen_layer(LayerTile& tile, float value, int label) {
   if (value < tile.low[label]) tile.low[label] = value;
   if (value > tile.high[label]) tile.high[label] = value;
 }
@@ -172,11 +156,15 @@ inline void add_voxel(LayerTile& tile, float value, int label, int lane) {
 // Up to a group of any values, the first in lane 0.
 void add_any(LayerTile& tile, const float* values, const std::uint8_t* labels, int count) {
   for (int j = 0; j < count; ++j) {
-    if (is_finite(values[j])) {
-      add_voxel(tile, values[j], labels[j], j);
-    } else {
+    if (!is_finite(values[j])) {
       ++tile.nonfinite[labels[j]];
+      continue;
     }
+    const float alone[4] = {values[j]};
+    Terms terms[4];
+    terms_of(alone, terms);
+    add_terms(tile, terms[0], labels[j], j);
+    widen_layer(tile, values[j], labels[j]);
   }
 }
 
@@ -190,13 +178,9 @@ void add_mixed(LayerTile& tile, const float* values, const std::uint8_t* labels)
   }
   if (!finite) return add_any(tile, values, labels, kGroup);
   if (add_border(tile, values, labels)) return;
-  if (inside) {
-#pragma GCC unroll 16
-    for (int j = 0; j < kGroup; ++j) add_terms(tile, values[j], labels[j], j);
-    return;
-  }
-#pragma GCC unroll 16
-  for (int j = 0; j < kGroup; ++j) add_voxel(tile, values[j], labels[j], j);
+  add_all_terms(tile, values, labels);
+  if (inside) return;
+  for (int j = 0; j < kGroup; ++j) widen_layer(tile, values[j], labels[j]);
   if (tile.rows <= kBoundedRows) set_bounds(tile);
 }
 
