@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,12 @@ ALL = cases.all_cases()
 
 @pytest.mark.parametrize("name", ALL)
 def test_case_agrees_with_oracle_and_rivals(name: str) -> None:
+    given = ALL[name].build(inputs.QUICK).inputs
+    before = deepcopy(given)
     row = one_case.measure(ALL[name], inputs.QUICK, (1,), 1, 0.02)
     assert "failed" not in row
+    for key, value in before.items():
+        np.testing.assert_array_equal(given[key], value, err_msg=f"somebody changed the input {key}")
     wrong = {who: found for who, found in row["verification"].items() if not found["agrees"]}
     assert wrong == {}
     timed = row["threads"]["1"]
