@@ -258,6 +258,8 @@ def test_headline_gives_the_same_numbers(tmp_path: Path) -> None:
     text = page.fill(PAGE.read_text(), {"headline": found})
     well_formed(text)
     assert "| 7 + 5 |" in text and "| - + - |" in text
+    found["memory_mb"] = dict.fromkeys(found["memory_mb"], {"failed": "exit 1"})
+    assert "MB open" not in page.fill(PAGE.read_text(), {"headline": found})
 
 
 def per_label_table(**more: Any) -> dict[str, Any]:
