@@ -9,7 +9,7 @@ export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: demo test tensorrt bench validate lint clean
+.PHONY: demo test tensorrt rivals bench validate lint clean
 
 demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
@@ -24,8 +24,16 @@ tensorrt: $(STAMP)/test
 	elif $(PIP) --retries 1 'layer_fast[tensorrt]'; then touch $(STAMP)/tensorrt; \
 	else echo "TensorRT-RTX: pip could not install it (see above); its tests will skip"; fi
 
+# A rival that cannot be installed stops nothing: the page says that it is missing, and why; the next run tries again.
+rivals: $(STAMP)/test
+	@if [ $(STAMP)/rivals -nt benchmarks/rivals.txt ] && [ $(STAMP)/rivals -nt pyproject.toml ] \
+		&& [ $(STAMP)/rivals -nt constraints.txt ]; then exit 0; fi; all=yes; \
+	$(PIP) --retries 1 'layer_fast[bench]' || { all=; echo "rivals: pip could not install all (see above)"; }; \
+	$(PIP) --retries 1 --no-deps -r benchmarks/rivals.txt || { all=; echo "nnU-Net: pip could not install it (see above)"; }; \
+	if [ "$$all" ]; then touch $(STAMP)/rivals; fi
+
 # Rivals, JSON files and the tables of benchmarks/README.md; long, and for a machine that does nothing else.
-bench: $(STAMP)/rivals
+bench: rivals
 	$(BIN)/python -m pytest benchmarks/bench_ops.py -q
 	$(BIN)/python benchmarks/run_ops.py
 	$(BIN)/python benchmarks/headline.py
@@ -51,12 +59,6 @@ $(STAMP)/package: $(BIN)/python constraints.txt $(SOURCES)
 	@mkdir -p $(STAMP)
 	@echo "building and installing layer_fast into $(VENV) (a few minutes the first time)"
 	$(PIP) .
-	@touch $@
-
-# A rival that cannot be installed stops nothing: the page says that it is missing, and why.
-$(STAMP)/rivals: $(STAMP)/test benchmarks/rivals.txt
-	$(PIP) --retries 1 'layer_fast[bench]' || echo "rivals: pip could not install all (see above)"
-	$(PIP) --retries 1 --no-deps -r benchmarks/rivals.txt || echo "nnU-Net: pip could not install it (see above)"
 	@touch $@
 
 $(STAMP)/test: $(STAMP)/package

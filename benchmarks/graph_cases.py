@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import onnx
+
+from quiet_export import to_onnx
 
 
 @dataclass(frozen=True)
@@ -82,24 +82,5 @@ def build(case: GraphCase) -> tuple[Any, onnx.ModelProto]:
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 2.0)
-    return net, _export(net, torch.zeros(2, *case.shape[1:]))
-
-
-def _export(net: Any, x: Any) -> onnx.ModelProto:
-    import torch
-
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            net,
-            (x,),
-            dynamo=True,
-            opset_version=18,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-            verbose=False,
-        )
-    model: onnx.ModelProto = program.model_proto
-    return model
+    batch = {0: torch.export.Dim.DYNAMIC}
+    return net, to_onnx(net, torch.zeros(2, *case.shape[1:]), dims=batch)

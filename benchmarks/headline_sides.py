@@ -163,10 +163,16 @@ def per_label(values: Any, labels: Any) -> Table:
 
 
 def agreement(ours: Table, theirs: Table) -> dict[str, float]:
-    """Part of the voxels whose labels agree; largest difference of counts, means and the other numbers, relative to the
-    largest of its kind; of the scores."""
+    """Part of the voxels whose labels agree; largest difference of each number and of the scores, relative to the
+    largest of its kind (minima: to the map's largest value). A label that only one side has numbers of is infinitely
+    far apart."""
     found = {"labels_agree": float(np.mean(ours["labels"] == theirs["labels"]))}
     for name in ("count", "mean", "std", "min", "max", "score"):
-        a, b = (np.nan_to_num(np.asarray(side[name], np.float64)) for side in (ours, theirs))
-        found[name] = float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30))
+        a, b = (np.asarray(side[name], np.float64) for side in (ours, theirs))
+        largest = np.abs(theirs["max" if name == "min" else name])
+        known = np.isfinite(b)
+        if np.array_equal(np.isfinite(a), known):
+            found[name] = float(np.abs(a - b)[known].max(initial=0) / max(largest[known].max(initial=0), 1e-30))
+        else:
+            found[name] = float("inf")
     return found

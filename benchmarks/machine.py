@@ -6,17 +6,39 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import interleaved
 from rivals import NAMES, load, memory
 
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("numpy", "onnx", "onnxruntime", "openvino", "torch", "captum", "monai")
 BYTES = 256 << 20
+
+
+def basics() -> dict[str, Any]:
+    """Processor, cores, versions and the commit that was measured."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    found = {name: _version(name) for name in PACKAGES}
+    return {
+        "cpu": models[0] if models else platform.processor() or "unknown",
+        "logical_cores": len(models) or None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: v for name, v in found.items() if v},
+        "commit": _git("rev-parse", "--short", "HEAD") or "unknown",
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no", "--", "python", "cpp")),
+    }
 
 
 def facts() -> dict[str, Any]:
@@ -24,7 +46,7 @@ def facts() -> dict[str, Any]:
     import layer_fast as lf
 
     native = lf.available()["native"]
-    return interleaved.machine() | {
+    return basics() | {
         "caches": _caches(),
         "memory_gb": round(_total_memory() / 1e9, 1),
         "kernel": platform.release(),
@@ -83,6 +105,21 @@ def _first_line(path: str | Path) -> str:
         return Path(path).read_text().strip()
     except OSError:
         return "unknown"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
 
 
 def main() -> None:

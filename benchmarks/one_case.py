@@ -56,9 +56,7 @@ def measure(case: Case, size: Size, threads: Sequence[int], rounds: int, seconds
         ours = {OURS: lambda count=count: work.ours(count)}
         also = {label: lambda count=count, call=call: call(count) for label, call in work.also.items()}
         faults = minor_faults(ours[OURS])  # not its first call: that one verified it
-        alike = count == threads[-1]  # the threads of the first call; who uses one thread always is timed as well
-        slow = {k: s for k, s in first.items() if alike or not checked.get(k, {}).get("threaded", True)}
-        found = summary(take_turns(ours | calls | also, rounds, seconds, slow), OURS)
+        found = summary(take_turns(ours | calls | also, rounds, seconds, first), OURS)
         found[OURS] |= {"minor_faults": faults, **_reached(work.moved, found[OURS]["ms"]["median"], speed[str(count)])}
         row["threads"][str(count)] = found
     return row

@@ -17,8 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from page_graphs import graphs
 from page_headline import headline
-from page_text import brief, facts, number, ratio, table
+from page_text import facts, number, ratio, table
 
 HERE = Path(__file__).resolve().parent
 FILES = {"ops": "ops_cpu.json", "headline": "headline_cpu.json", "graphs": "graphs_cpu.json"}
@@ -159,16 +160,6 @@ def _agreement(case: Found, label: str) -> list[str]:
 def _cases(found: Found) -> list[Found]:
     cases = [case for case in found["ops"]["cases"].values() if "failed" not in case]
     return sorted(cases, key=lambda case: not case["headline"])
-
-
-def graphs(found: Found) -> str:
-    """The two tables of bench_graphs, by its own function."""
-    from bench_graphs import table as graph_table
-
-    parts = [brief(found["graphs"]["machine"])]
-    for part, ratios in (("gradient", "torch_over_engine"), ("gradcam", "map_over_alone")):
-        parts.append(graph_table(found["graphs"][part], ratios))
-    return "\n\n".join(parts)
 
 
 PARTS: dict[str, tuple[str, Callable[[Found], str]]] = {

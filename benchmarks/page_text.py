@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first `left` columns and the last are text, the others numbers."""
-    rule = ["---" if i < left or i == len(head) - 1 else "--:" for i in range(len(head))]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, right: int = 1) -> str:
+    """A Markdown table; the first `left` and the last `right` columns are text, the others numbers."""
+    rule = ["---" if i < left or i >= len(head) - right else "--:" for i in range(len(head))]
     return "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in line) + " |" for line in (head, rule, *rows))
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import interleaved
+import machine
 from cases import all_cases
 
 HERE = Path(__file__).resolve().parent
@@ -68,7 +68,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         heaps["warm"] = warm.get("threads", {})
         if "failed" in warm:
             row["failed_warm"] = warm["failed"]
-    facts = interleaved.machine()
+    facts = machine.basics()
     load = [round(before, 2), round(os.getloadavg()[0], 2)]
     row |= {"heaps": heaps, "load": load, "seconds": round(time.time() - start)}
     return row | {key: facts[key] for key in ("commit", "uncommitted_changes")}

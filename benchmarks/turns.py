@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import resource
 import time
 from collections.abc import Callable, Mapping
@@ -12,32 +13,43 @@ from typing import Any
 
 import numpy as np
 
-from interleaved import spread
-
 Calls = Mapping[str, Callable[[], Any]]
 Times = dict[str, list[float]]
 
 
-def take_turns(calls: Calls, rounds: int, seconds: float, known: Mapping[str, float]) -> Times:
+def take_turns(calls: Calls, rounds: int, seconds: float = math.inf, known: Mapping[str, float] | None = None) -> Times:
     """Milliseconds of each call: A B C, B C A, ...
 
     known: seconds of the call that verified the contestant. A contestant stops when it has used `seconds`, but has at
-    least 3 rounds, except where one call takes longer than `seconds`: then that first call is its only sample.
+    least 3 rounds, except where that first call took longer than `seconds`: then a second one is its only sample, so
+    that nobody is timed cold.
     """
-    times: Times = {name: [1e3 * known[name]] for name in calls if known.get(name, 0) > seconds}
-    runners = [name for name in calls if name not in times]
-    times |= {name: [] for name in runners}
-    for name in runners:
-        calls[name]()  # once more, so that nobody starts cold
+    names, slow = list(calls), {name for name, first in (known or {}).items() if first > seconds}
+    times: Times = {name: [] for name in names}
+    for name in names:
+        if name not in slow:
+            calls[name]()  # once more, so that nobody starts cold
     for i in range(rounds):
-        for k in range(len(runners)):
-            name = runners[(i + k) % len(runners)]
-            if len(times[name]) >= 3 and sum(times[name]) > 1e3 * seconds:
+        for k in range(len(names)):
+            name = names[(i + k) % len(names)]
+            used = sum(times[name]) > 1e3 * seconds and len(times[name]) >= 3
+            if used or (name in slow and times[name]):
                 continue
             start = time.perf_counter()
             calls[name]()
             times[name].append(1e3 * (time.perf_counter() - start))
     return times
+
+
+def spread(values: Any) -> dict[str, float]:
+    """Median and the 10th and 90th percentile."""
+    low, middle, high = np.percentile(values, [10, 50, 90])
+    return {"median": round(float(middle), 4), "p10": round(float(low), 4), "p90": round(float(high), 4)}
+
+
+def paired(times: Mapping[str, list[float]], above: str, below: str) -> dict[str, float]:
+    """`above` over `below`, round by round; the page takes the range, and the ratio from the medians."""
+    return spread(np.array(times[above]) / np.array(times[below]))
 
 
 def summary(times: Times, ours: str) -> dict[str, dict[str, Any]]:
@@ -48,8 +60,8 @@ def summary(times: Times, ours: str) -> dict[str, dict[str, Any]]:
         if name != ours:
             row["ratio"] = _short(np.median(values) / np.median(times[ours]))
             shared = min(len(values), len(times[ours]))
-            paired = np.array(values[:shared]) / np.array(times[ours][:shared])
-            row["paired"] = {key: _short(value) for key, value in spread(paired).items()}
+            found = paired({name: values[:shared], ours: times[ours][:shared]}, name, ours)
+            row["paired"] = {key: _short(value) for key, value in found.items()}
         rows[name] = row
     return rows
 

@@ -21,8 +21,17 @@ def difference(got: Any, wanted: Any, measure: str, crop: int = 0) -> tuple[floa
     shared = [key for key in wanted if key in got]
     if not shared:
         return float("inf"), list(wanted)
-    worst = max(_apart(np.asarray(got[key]), np.asarray(wanted[key]), measure) for key in shared)
+    # np.max, not max: NaN is a disagreement, wherever it stands.
+    worst = float(np.max([_apart(np.asarray(got[key]), np.asarray(wanted[key]), measure) for key in shared]))
     return worst, [key for key in wanted if key not in got]
+
+
+def relative_l2(got: Any, wanted: Any) -> float:
+    """L2 norm of the difference over that of what is wanted; infinity where the shapes differ."""
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    if got.shape != wanted.shape:
+        return float("inf")
+    return float(np.linalg.norm(np.subtract(got, wanted, dtype=np.float64)) / np.linalg.norm(wanted))
 
 
 def _cut(array: Any, crop: int) -> Any:

@@ -1,12 +1,8 @@
-"""Labels and maps for the tests of the layer ops, and results as bytes."""
+"""Labels and maps for the tests of the layer ops."""
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
-
-from layer_fast import ops
 
 
 def layered(shape: tuple[int, int, int], num_layers: int, seed: int = 0) -> np.ndarray:
@@ -19,8 +15,3 @@ def layered(shape: tuple[int, int, int], num_layers: int, seed: int = 0) -> np.n
 def signed_map(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return (rng.standard_normal(shape) * 10.0 ** rng.integers(-3, 3)).astype(np.float32)
-
-
-def raw(moments: ops.LayerMoments) -> bytes:
-    fields = (getattr(moments, f.name) for f in dataclasses.fields(moments))
-    return b"".join(v.tobytes() for v in fields if isinstance(v, np.ndarray))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +17,60 @@ import pytest
 import cases
 import compare
 import headline
+import headline_sides
 import inputs
 import machine
 import one_case
 import page
+import page_headline
 import rivals
 import run_ops
 import turns
-from verify import difference
+from verify import difference, relative_l2
 
 PAGE = Path(page.__file__).with_name("README.md")
+FOLDER = PAGE.parent
 ALL = cases.all_cases()
 
 
-@pytest.fixture(scope="module")
-def rows() -> dict[str, Any]:
-    """Every case once, filled as the tests below measure it."""
-    return {}
-
-
 @pytest.mark.parametrize("name", ALL)
-def test_case_agrees_with_oracle_and_rivals(name: str, rows: dict[str, Any]) -> None:
-    row = rows[name] = one_case.measure(ALL[name], inputs.QUICK, (1,), 1, 0.02)
+def test_case_agrees_with_oracle_and_rivals(name: str) -> None:
+    given = ALL[name].build(inputs.QUICK).inputs
+    before = deepcopy(given)
+    row = one_case.measure(ALL[name], inputs.QUICK, (1,), 1, 0.02)
     assert "failed" not in row
+    for key, value in before.items():
+        np.testing.assert_array_equal(given[key], value, err_msg=f"somebody changed the input {key}")
     wrong = {who: found for who, found in row["verification"].items() if not found["agrees"]}
     assert wrong == {}
     timed = row["threads"]["1"]
     assert set(timed) == set(row["verification"]) - {"oracle"} | {"layer_fast"}
     assert timed["layer_fast"]["ms"]["median"] > 0
-    here = {label for label, _, _ in one_case.contestants(ALL[name].kind)}
+    here = {label for label, _, _ in one_case.contestants(ALL[name].kind)} | set(ALL[name].build(inputs.QUICK).also)
+    absent = [rival for rival, why in machine.rivals().items() if "missing" in why and ALL[name].kind in kinds(rival)]
+    written = "".join((FOLDER / "rivals" / f"{rival}.py").read_text() for rival in absent)
     for goal in ALL[name].goals:
-        known = goal.startswith("layer_fast") or goal in here
-        assert known or any("missing" in m for m in machine.rivals().values()), f"{goal}: nobody is called that"
+        assert goal in here or f'"{goal}"' in written, f"{goal}: nobody is called that"
+
+
+def kinds(rival: str) -> list[str]:
+    return rivals.NAMES[rival].split()
+
+
+def test_a_missing_rival_excuses_no_misspelt_goal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MONAI's goals stay known where it is missing; a label that is written nowhere does not."""
+    real = rivals.load
+
+    def load(name: str) -> rivals.Rival:
+        gone = rivals.Rival(name, "", {}, lambda _: None, missing="No module named")
+        return gone if name == "monai" else real(name)
+
+    monkeypatch.setattr(rivals, "load", load)
+    monkeypatch.setattr(machine, "load", load)
+    test_case_agrees_with_oracle_and_rivals("zscore_u8")
+    monkeypatch.setitem(ALL, "zscore_u8", replace(ALL["zscore_u8"], goals={"MONAI NormaliseIntensity": (50, 100)}))
+    with pytest.raises(AssertionError, match="nobody is called that"):
+        test_case_agrees_with_oracle_and_rivals("zscore_u8")
 
 
 @pytest.mark.parametrize("name", rivals.NAMES)
@@ -101,12 +126,28 @@ def test_difference_sees_faults() -> None:
     assert difference({"a": good}, {"a": good, "b": bad}, "relative") == (0.0, ["b"])
     bad[2] = np.nan
     assert not difference(bad, good, "relative")[0] <= 1
+    assert not difference({"a": good, "b": bad}, {"a": good, "b": good}, "relative")[0] <= 1, "NaN in a later key"
+    assert relative_l2(2 * good, good) == pytest.approx(1) and relative_l2(good[:1], good) == np.inf
+    assert not relative_l2(bad, good) <= 1
 
 
 def test_turns_spare_the_slow_ones() -> None:
-    calls = {"fast": lambda: None, "slow": lambda: None}
+    """One call more than the cold one that verified it, and that is what is timed."""
+    called: list[str] = []
+    calls = {name: (lambda n=name: called.append(n)) for name in ("fast", "slow")}
     times = turns.take_turns(calls, 5, 1.0, {"slow": 2.0})
-    assert times["slow"] == [2000.0] and len(times["fast"]) == 5
+    assert len(times["slow"]) == 1 and times["slow"][0] < 1000 and called.count("slow") == 1
+    assert len(times["fast"]) == 5 and called.count("fast") == 6
+    calls["fast"] = lambda: time.sleep(0.002)
+    assert len(turns.take_turns(calls, 9, 0.001, {})["fast"]) == 3, "the time is used, but three rounds are had"
+
+
+def test_turns_change_and_ratios_are_paired() -> None:
+    called: list[str] = []
+    times = turns.take_turns({name: (lambda n=name: called.append(n)) for name in "abc"}, rounds=3)
+    assert "".join(called) == "abc" + "abc" + "bca" + "cab"
+    assert all(len(values) == 3 for values in times.values())
+    assert turns.paired({"a": [2.0, 9.0, 4.0], "b": [1.0, 3.0, 4.0]}, "a", "b")["median"] == 2.0
     found = turns.summary({"layer_fast": [1.0, 2.0, 3.0], "other": [4.0, 4.0, 6.0]}, "layer_fast")
     assert found["other"]["ratio"] == 2 and found["other"]["paired"]["median"] == 2
 
@@ -212,4 +253,38 @@ def test_headline_gives_the_same_numbers(tmp_path: Path) -> None:
     assert {"monai", "onnxruntime"} <= set(part["sides"])
     text = page.fill(PAGE.read_text(), {"headline": found})
     well_formed(text)
-    assert "MONAI + PyTorch" in text
+    assert "MONAI + PyTorch" in text and "MB open" not in text, "no column without numbers"
+    found["memory_mb"] = {"monai": {"open": 7, "scan": 5}, "onnxruntime": {"failed": "exit 1"}}
+    text = page.fill(PAGE.read_text(), {"headline": found})
+    well_formed(text)
+    assert "| 7 + 5 |" in text and "| - + - |" in text
+    found["memory_mb"] = {name: {"failed": "exit 1"} for name in found["memory_mb"]}
+    assert "MB open" not in page.fill(PAGE.read_text(), {"headline": found})
+
+
+def per_label_table(**more: Any) -> dict[str, Any]:
+    numbers = {name: np.array([3.0, 2.0, np.nan]) for name in ("count", "mean", "std", "min", "max")}
+    return numbers | {"labels": np.zeros((2, 3)), "score": np.array([0.5, -1.0])} | more
+
+
+@pytest.mark.parametrize("name", ["count", "mean", "std", "min", "max", "score"])
+def test_the_headline_compares_every_number(name: str) -> None:
+    theirs = per_label_table()
+    same = headline_sides.agreement(per_label_table(), theirs)
+    assert headline._verdict([same], 1e-3)["agrees"] and max(same[key] for key in same if key != "labels_agree") == 0
+    for factor in (1.01, np.nan):
+        apart = headline_sides.agreement(
+            per_label_table(**{name: theirs[name] * [1, factor, 1][: len(theirs[name])]}), theirs
+        )
+        for found in ([apart, same], [same, apart]):
+            assert not headline._verdict(found, 1e-3)["agrees"]
+            json.dumps(headline._verdict(found, 1e-3), allow_nan=False)
+
+
+def test_times_faster_is_median_over_median() -> None:
+    """Not the median of the ratios, which is 2 here."""
+    totals = {"monai": [4.0, 6.0, 9.0], "ours": [2.0, 1.0, 9.0]}
+    sides = {name: headline._row([{"read: x": t} for t in all_of], [{"a": t} for t in totals["monai"]])
+             for name, all_of in totals.items()}  # fmt: skip
+    assert page_headline.faster({"sides": sides}, "ours") == pytest.approx(3)
+    assert sides["ours"]["times_faster"]["median"] == 2

@@ -9,9 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as parquet
 import pytest
 
 import layer_fast as lf
@@ -19,6 +17,7 @@ import tiny
 from layer_fast.cohort import CohortRun, run_cohort
 from layer_fast.errors import LockedError
 from layer_fast.ledger import Ledger, locked
+from tiny import rows
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +37,6 @@ def whole(models: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -
     run = run_cohort(table, models, out)
     assert (run.exit_code, run.counts, run.reused) == (0, {"ok": 8}, 0)
     return out
-
-
-def rows(out: Path, name: str) -> list[dict[str, Any]]:
-    return list(parquet.read_table(out / f"{name}.parquet").to_pylist())
 
 
 def test_tables_hold_every_scan_setup_method_and_region(whole: Path) -> None:

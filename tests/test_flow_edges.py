@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as parquet
 import pytest
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ import tiny
 from layer_fast.cohort import run_cohort
 from layer_fast.errors import ConfigError
 from layer_fast.steps.read import outside
+from tiny import rows
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +29,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     return tiny.write_cohort(tmp_path / "c", 4)
-
-
-def rows(out: Path, name: str) -> list[dict[str, Any]]:
-    return list(parquet.read_table(out / f"{name}.parquet").to_pylist())
 
 
 def volume(array: NDArray[Any], modality: Any = "bmode", offset_mm: float = 0.0) -> lf.Volume:

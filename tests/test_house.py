@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -158,3 +160,18 @@ def test_research_use_is_said_everywhere() -> None:
     for name in ("README.md", "python/layer_fast/cli/app.py", "python/layer_fast/quantify/summary.py"):
         text = (ROOT / name).read_text()
         assert "Not a medical device" in text and "Research use only" in text, name
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_rivals_that_pip_could_not_install_are_tried_again(tmp_path: Path) -> None:
+    """PIP=false is a pip that fails."""
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name and name != "MFLAGS"}
+
+    def rivals(pip: str) -> str:
+        command = ["make", "-o", f"{tmp_path}/test", "rivals", f"STAMP={tmp_path}", f"PIP={pip}"]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+    said = rivals("false")
+    assert said.count("could not install") == 2 and not (tmp_path / "rivals").exists()
+    assert rivals("echo tried").count("tried") == 2 and (tmp_path / "rivals").exists()
+    assert rivals("echo tried") == ""

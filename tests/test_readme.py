@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+import claims
 from layer_fast.phantom import make_cohort
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,3 +42,14 @@ def test_every_verb_and_linked_file_exists() -> None:
     assert {"demo", "test"} <= set(targets)
     makefile = (ROOT / "Makefile").read_text()
     assert all(f"\n{target}:" in makefile for target in targets)
+
+
+def test_numbers_are_those_of_the_results_files() -> None:
+    """A new measurement moves the sentence: put the one that is shown here into the README."""
+    text = (ROOT / "README.md").read_text()
+    held = {
+        name: json.loads((ROOT / f"benchmarks/results/{name}_cpu.json").read_text()) for name in ("headline", "graphs")
+    }
+    sentences = claims.headline(held["headline"]), claims.gradients(held["graphs"]), claims.maps(held["graphs"])
+    for sentence in (*sentences, claims.counts()):
+        assert sentence in text

@@ -11,6 +11,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -137,6 +138,11 @@ def write_cohort(folder: Path, scans: int = 8, *, masks: bool = False) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return table
+
+
+def rows(out: Path, name: str) -> list[dict[str, Any]]:
+    """A table of a run."""
+    return list(parquet.read_table(out / f"{name}.parquet").to_pylist())
 
 
 def table_bytes(out: Path) -> dict[str, bytes]:

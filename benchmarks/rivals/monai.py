@@ -19,12 +19,16 @@ def set_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def _spacing(inputs: Inputs) -> Any:
+def _spacing(**options: Any) -> Any:
     """Spacing's default keeps the centre of the first voxel: x_in = s x_out."""
-    volume, shape = inputs["volume"], inputs["shape"]
-    step = [n / m for n, m in zip(volume.shape, shape, strict=True)]
-    tensor, spacing = MetaTensor(torch.from_numpy(volume)[None], affine=torch.eye(4)), Spacing(step)
-    return lambda: spacing(tensor, output_spatial_shape=shape)
+
+    def prepare(inputs: Inputs) -> Any:
+        volume, shape = inputs["volume"], inputs["shape"]
+        step = [n / m for n, m in zip(volume.shape, shape, strict=True)]
+        tensor, spacing = MetaTensor(torch.from_numpy(volume)[None], affine=torch.eye(4)), Spacing(step, **options)
+        return lambda: spacing(tensor, output_spatial_shape=shape)
+
+    return prepare
 
 
 def _first_voxel_kept(inputs: Inputs, _: Any) -> Any:
@@ -64,8 +68,9 @@ def _gaussian(inputs: Inputs, _: Any) -> Any:
 
 def _zscore(inputs: Inputs) -> Any:
     change, volume = NormalizeIntensity(nonzero=True), torch.from_numpy(inputs["volume"])[None]
-    # Of float32 it changes its input in place, so a pipeline that keeps the input copies first.
-    return lambda: change(volume.clone())
+    if volume.is_floating_point():  # changed in place, so a pipeline that keeps its input copies first
+        return lambda: change(volume.clone())
+    return lambda: change(volume)
 
 
 def _zeros_stay(inputs: Inputs, ours: Any) -> Any:
@@ -87,10 +92,12 @@ def _method(prepare: Any, convention: str = "the same", **more: Any) -> Method:
     return Method(prepare, convention, convert=first_channel, **more)
 
 
+_FIRST = "first voxel centres coincide"
 _CLIP = {"MONAI ScaleIntensityRangePercentiles": _method(_clip)}
 METHODS = {
     "linear": {
-        "MONAI Spacing": _method(_spacing, "first voxel centres coincide", expected=_first_voxel_kept),
+        "MONAI Spacing": _method(_spacing(), _FIRST, expected=_first_voxel_kept, note="in float64, its default"),
+        "MONAI Spacing, float32": _method(_spacing(dtype=np.float32), _FIRST, expected=_first_voxel_kept),
         "MONAI Resize": _method(_resize(False)),
     },
     "antialias": {

@@ -27,11 +27,11 @@ def _passes(how: int) -> Any:
             flat = np.empty((len(volume), my, mx), np.float32)
             for plane, target in zip(volume, flat, strict=True):
                 cv2.resize(plane.astype(np.float32, copy=False), (mx, my), dst=target, interpolation=how)
-            pieces = [
-                cv2.resize(part, (part.shape[1], mz), interpolation=how)
-                for part in np.array_split(flat.reshape(len(volume), -1), max(1, my * mx // 30000), axis=1)
-            ]
-            return np.concatenate(pieces, axis=1).reshape(mz, my, mx)
+            wide, out = flat.reshape(len(volume), -1), np.empty((mz, my * mx), np.float32)
+            parts = max(1, my * mx // 30000)
+            for part, target in zip(*(np.array_split(a, parts, axis=1) for a in (wide, out)), strict=True):
+                cv2.resize(part, (part.shape[1], mz), dst=target, interpolation=how)
+            return out.reshape(mz, my, mx)
 
         return call
 

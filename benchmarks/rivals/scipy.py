@@ -15,10 +15,10 @@ THREADED = False
 Array = NDArray[Any]
 
 
-def zoom(volume: Array, shape: tuple[int, ...], order: int, mode: str = "nearest") -> Array:
+def zoom(volume: Array, shape: tuple[int, ...], order: int, mode: str = "nearest", out: Any = np.float32) -> Array:
     """Half-pixel convention; scipy's own default, grid_mode=False, aligns corners."""
     factors = [m / n for m, n in zip(shape, volume.shape, strict=True)]
-    out = None if order == 0 else np.float32
+    out = None if order == 0 else out
     return ndimage.zoom(volume, factors, output=out, order=order, mode=mode, grid_mode=True)
 
 
@@ -33,7 +33,11 @@ def _affine(inputs: Inputs) -> Any:
 
 def _argmax(inputs: Inputs) -> Any:
     def call() -> Array:
-        return np.argmax([zoom(one, inputs["shape"], 1) for one in inputs["logits"]], axis=0).astype(np.uint8)
+        logits, shape = inputs["logits"], inputs["shape"]
+        full = np.empty((len(logits), *shape), np.float32)
+        for one, out in zip(logits, full, strict=True):
+            zoom(one, shape, 1, out=out)
+        return full.argmax(axis=0).astype(np.uint8)
 
     return call
 

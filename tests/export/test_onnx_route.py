@@ -15,6 +15,7 @@ import pytest
 
 import tolerances
 from export import small
+from graphs import single
 from layer_fast.errors import ConfigError, ModelError
 from layer_fast.export import export_onnx
 from layer_fast.models import ModelPackage, load_package
@@ -65,8 +66,12 @@ def test_a_slice_model(tmp_path: Path, pooling: str) -> None:
     package = export(model, tmp_path / "out", small.fields_2d(slice_pooling=pooling))
     assert package.manifest.spatial_dims == 2 and package.manifest.grid == [None, *small.GRID[1:]]
     image = np.random.default_rng(0).random((1, 1, *small.GRID), np.float32)
+    assert package.manifest.slice_pooling == pooling
     volume = onnxruntime.InferenceSession(package.volume_bytes, providers=["CPUExecutionProvider"])
-    assert volume.run(None, {package.manifest.input: image})[0].shape == (1, 2)
+    (found,) = volume.run(["logits"], {"image": image})
+    (slices,) = single.session(model).run(["logits"], {"image": image[0].swapaxes(0, 1)})
+    expected = single.pooled(slices[None], pooling)
+    np.testing.assert_allclose(found, expected, rtol=tolerances.ENGINE_RTOL, atol=tolerances.ENGINE_ATOL)
 
 
 def test_a_segmenter_has_no_class_maps(tmp_path: Path) -> None:

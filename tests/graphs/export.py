@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import logging
 import os
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import torch
 from torch import nn
 
 from graphs import zoo
+from quiet_export import to_onnx
 
 torch.set_num_threads(1)
 CACHE = Path(__file__).parents[2] / ".pytest_cache" / "zoo"
@@ -82,7 +80,7 @@ def exported(name: str) -> onnx.ModelProto:
     if entry.dynamic:
         dims |= dict.fromkeys(range(2, x.dim()), torch.export.Dim.DYNAMIC)
     names = ["logits", "features"][: 2 if entry.layer else 1]
-    model = to_onnx(tap, torch.cat([x, x]), entry.opset, dims, names)
+    model = to_onnx(tap, torch.cat([x, x]), opset=entry.opset, dims=dims, outputs=names)
     CACHE.mkdir(parents=True, exist_ok=True)
     onnx.save(model, kept.with_suffix(f".{os.getpid()}"))
     kept.with_suffix(f".{os.getpid()}").rename(kept)
@@ -100,42 +98,12 @@ def _stamp(name: str) -> str:
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:12]
 
 
-def to_onnx(module: nn.Module, x: Any, opset: int, dims: dict[int, Any] | None, outputs: list[str]) -> onnx.ModelProto:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            (x,),
-            dynamo=True,
-            opset_version=opset,
-            input_names=["image"],
-            output_names=outputs,
-            dynamic_shapes=(dict(dims.items()),) if dims else None,
-            verbose=False,
-        )
-    return program.model_proto
-
-
 @cache
 def exported_by_tracing(name: str) -> onnx.ModelProto:
     """The same by the older exporter, which writes sizes as arithmetic on Shape."""
     tap, x = network(name)
-    file = io.BytesIO()
-    batch = {0: "B"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            tap,
-            (x,),
-            file,
-            dynamo=False,
-            opset_version=17,
-            input_names=["image"],
-            output_names=["logits", "features"][: 2 if zoo.ZOO[name].layer else 1],
-            dynamic_axes={"image": batch, "logits": batch},
-        )
-    return onnx.load_from_string(file.getvalue())
+    names = ["logits", "features"][: 2 if zoo.ZOO[name].layer else 1]
+    return to_onnx(tap, x, opset=17, dims={0: "B"}, outputs=names, tracing=True)
 
 
 def run(model: onnx.ModelProto, **inputs: np.ndarray) -> dict[str, np.ndarray]:

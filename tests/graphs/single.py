@@ -57,6 +57,17 @@ def run(m: onnx.ModelProto, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, s.run(names, inputs), strict=True))
 
 
+def run_openvino(m: onnx.ModelProto, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """OpenVINO as a user calls it, without what our engine does to the graph."""
+    from layer_fast.engines.openvino import _runtime  # imports it without its telemetry
+
+    core = _runtime()
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    compiled = core.compile_model(core.read_model(m.SerializeToString()), "CPU", options)
+    results = compiled(inputs)
+    return {name: results[o] for o in compiled.outputs for name in o.get_names()}
+
+
 def reference(m: onnx.ModelProto, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip([o.name for o in m.graph.output], ReferenceEvaluator(m).run(None, inputs), strict=True))
 
@@ -143,6 +154,17 @@ def check_smooth(
 
 def _as(value: np.ndarray | None, dtype: Any) -> np.ndarray | None:
     return value.astype(dtype) if value is not None and value.dtype.kind == "f" else value
+
+
+def pooled(logits: np.ndarray, pooling: str) -> np.ndarray:
+    """Slice logits (B, n, K) -> (B, K) in float64, as defined."""
+    logits = logits.astype(np.float64)
+    if pooling == "mean_logit":
+        return logits.mean(1)
+    if pooling == "max_logit":
+        return logits.max(1)
+    chance = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    return np.log(chance.mean(1))
 
 
 __all__ = ["TensorProto", "check_formula", "check_linear", "check_smooth", "helper", "model", "relative", "run"]

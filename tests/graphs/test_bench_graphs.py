@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,6 @@ pytest.importorskip("torch", reason="the benchmark compares with torch")
 pytest.importorskip("onnxscript", reason="the networks are exported with torch.onnx, which needs onnxscript")
 pytest.importorskip("captum", reason="the benchmark compares with Captum")
 import bench_graphs
-import interleaved
 
 
 def test_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,14 +28,26 @@ def test_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_wrong_graph_is_not_timed() -> None:
     case = bench_graphs.graph_cases.QUICK[0]
-    with pytest.raises(SystemExit, match="differs from PyTorch"):
-        bench_graphs._agreeing(case, lambda seed: ({}, {"onnxruntime": 0.5}))
+    good = {"onnxruntime": 1e-7, "openvino": 1e-7}
+    assert bench_graphs._agreeing(case, lambda seed: ({}, good, good)) == ({}, good, good)
+    for bad in ({"onnxruntime": 0.5}, {"onnxruntime": 0.001, "openvino": float("nan")}):
+        for answer in (({}, good, bad), ({}, bad, good)):
+            with pytest.raises(SystemExit, match="differs from PyTorch"):
+                bench_graphs._agreeing(case, lambda seed, answer=answer: answer)
 
 
-def test_turns_and_ratios_are_paired() -> None:
-    calls: list[str] = []
-    times = interleaved.race({name: (lambda n=name: calls.append(n)) for name in "abc"}, rounds=3, warmup=1)
-    assert "".join(calls) == "abc" + "abc" + "bca" + "cab"
-    assert all(len(values) == 3 for values in times.values())
-    paired = interleaved.ratio({"a": [2.0, 9.0, 4.0], "b": [1.0, 3.0, 4.0]}, "a", "b")
-    assert paired["median"] == 2.0
+@pytest.mark.parametrize("part", ["gradient", "gradcam"])
+def test_wrong_logits_are_seen(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """An engine whose derivative is right and whose logits are not."""
+    case = bench_graphs.graph_cases.QUICK[0]
+    net, model = bench_graphs.graph_cases.build(case)
+    real = bench_graphs._call
+
+    def off(session: Any, feeds: Any, outputs: Any) -> Any:
+        call = real(session, feeds, outputs)
+        return lambda: tuple(value + (name == "logits") for name, value in zip(outputs, call(), strict=True))
+
+    monkeypatch.setattr(bench_graphs, "_call", off)
+    row = {"gradient": bench_graphs.gradient_row, "gradcam": bench_graphs.cam_row}[part]
+    with pytest.raises(SystemExit, match="logits by"):
+        row(case, net, model, 1, 1)

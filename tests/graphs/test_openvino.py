@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
 
 import tolerances
@@ -13,16 +12,8 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 pytest.importorskip("torch", reason="the networks are exported from torch")
 pytest.importorskip("onnxscript", reason="the networks are exported with torch.onnx, which needs onnxscript")
 from graphs import export, single
-from layer_fast.engines.openvino import _runtime
 
-
-def run_openvino(model: onnx.ModelProto, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """OpenVINO as a user calls it, without what our engine does to the graph."""
-    core = _runtime()
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)
-    results = compiled(inputs)
-    return {name: results[o] for o in compiled.outputs for name in o.get_names()}
+RUNS = export.run, single.run_openvino
 
 
 @pytest.mark.parametrize("op", ["Conv", "ConvTranspose", "Gemm"])
@@ -34,7 +25,7 @@ def test_square_weights_are_not_read_in_two_layouts(op: str) -> None:
     graph = graphs.gradient(single.model(op, x, [weight], attributes=attributes, opset=18), "y", ("x",))
     made = {"Conv": (3, 8, 5, 5), "ConvTranspose": (3, 8, 17, 17), "Gemm": (3, 8)}[op]
     cotangent = rng.standard_normal(made).astype(np.float32)
-    expected, got = (f(graph, x=x, cotangent=cotangent)["grad_x"] for f in (export.run, run_openvino))
+    expected, got = (f(graph, x=x, cotangent=cotangent)["grad_x"] for f in RUNS)
     assert np.linalg.norm(got - expected) < tolerances.NET_FORWARD * np.linalg.norm(expected)
 
 
@@ -45,7 +36,7 @@ def test_gradient(name: str) -> None:
     shape = export.run(model, image=x.numpy())["logits"].shape
     cotangent = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     graph = graphs.gradient(model)
-    expected, got = (f(graph, image=x.numpy(), cotangent=cotangent)["grad_image"] for f in (export.run, run_openvino))
+    expected, got = (f(graph, image=x.numpy(), cotangent=cotangent)["grad_image"] for f in RUNS)
     assert np.linalg.norm(got - expected) < tolerances.NET_KINKED * np.linalg.norm(expected)
 
 
@@ -56,5 +47,5 @@ def test_maps(name: str, make: object) -> None:
     _, x = export.network(name)
     graph = make(model)  # type: ignore[operator]
     cotangent = np.eye(2, dtype=np.float32)[[0] * x.shape[0]]
-    expected, got = (f(graph, image=x.numpy(), cotangent=cotangent)["cam"] for f in (export.run, run_openvino))
+    expected, got = (f(graph, image=x.numpy(), cotangent=cotangent)["cam"] for f in RUNS)
     assert np.linalg.norm(got - expected) < tolerances.NET_KINKED * np.linalg.norm(expected)

@@ -83,8 +83,16 @@ def intensities() -> None:
             show(f"stats {dtype}", np.array([stats.count, stats.sum, stats.mean, stats.std, *stats.percentiles]))
             for method in ("zscore", "percentile"):
                 show(f"{method} {dtype}", ops.normalize(volume, method=method, within=within))
-    large = np.random.default_rng(8).integers(0, 256, (40, 320, 336), dtype=np.uint8)
+
+
+def past_the_caches() -> None:
+    """Float32 results of more than 32 MiB, resampled ones of more than 64, are written around any cache."""
+    rng = np.random.default_rng(8)
+    large = rng.integers(0, 256, (80, 320, 336), dtype=np.uint8)
     show("zscore large", ops.normalize(large, within="nonzero"))
+    image, mask = rng.random((1, *large.shape), np.float32), np.sort(large % 7, axis=1)
+    show("compose large", ops.layer_compose(image, mask, rng.random((1, 7)) > 0.5, fill_values=rng.random((1, 7))))
+    show("linear large", ops.resample(image[0, :20, :64, :50], (70, 641, 401)))
 
 
 if __name__ == "__main__":
@@ -92,3 +100,4 @@ if __name__ == "__main__":
     labels()
     layers()
     intensities()
+    past_the_caches()

@@ -10,7 +10,8 @@ import pytest
 import oracle_layers as oracle
 import tolerances
 from layer_fast import ops
-from layered_maps import layered, raw, signed_map
+from layered_maps import layered, signed_map
+from process_limits import raw
 
 
 @pytest.mark.parametrize("shape", [(2, 40, 50), (4, 128, 160)])  # below and above the counting threshold

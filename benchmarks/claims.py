@@ -1,0 +1,61 @@
+"""Sentences of the README whose numbers come from the results files; a test holds the README against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import page_graphs
+import page_headline
+from cases import all_cases
+from rivals import NAMES
+
+Found = dict[str, Any]
+ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+
+
+def headline(found: Found) -> str:
+    """The first thread count that was measured, with both heaps."""
+    threads = next(iter(found["threads"]))
+    cold, warm = (found[heap][threads] for heap in ("threads", "warm"))
+    ours, again = (" and ".join(_side(part, name) for name in ENGINES) for part in (cold, warm))
+    return (
+        f"{ours} times as fast in {' and '.join(ENGINES.values())}, {again} times with a heap that keeps what is freed "
+        f"({found['scans']} scans, {threads} threads; medians, in brackets scan by scan)"
+    )
+
+
+def _side(part: Found, name: str) -> str:
+    by_scan = part["sides"][name]["times_faster"]
+    return f"{page_headline.faster(part, name):.1f} ({by_scan['p10']:.1f} to {by_scan['p90']:.1f})"
+
+
+def gradients(found: Found) -> str:
+    """Least and most by network and thread count."""
+    spans = {name: _span(_medians(found["gradient"], "torch_over_engine", name)) for name in ENGINES}
+    return f"{spans['onnxruntime']} times as fast in ONNX Runtime, {spans['openvino']} in OpenVINO"
+
+
+def maps(found: Found) -> str:
+    rows = found["gradcam"]
+    spans = {name: _span(_medians(rows, "map_over_alone", name), ".2f") for name in ENGINES}
+    rounds = [row["map_over_alone"][name][end] for row in rows for name in ENGINES for end in ("p10", "p90")]
+    return (
+        f"{spans['onnxruntime']} times the ResNet alone in ONNX Runtime, {spans['openvino']} in OpenVINO "
+        f"(10 to 90 % of the rounds: {_span(rounds, '.2f')})"
+    )
+
+
+def _medians(rows: Iterable[Found], ratios: str, name: str) -> Iterator[float]:
+    for row in rows:
+        yield page_graphs.ratio(row, *page_graphs.RATIOS[ratios](list(row["milliseconds"]))[name])
+
+
+def _span(values: Iterable[float], digits: str = ".2g") -> str:
+    known = list(values)
+    return f"{min(known):{digits}} to {max(known):{digits}}"
+
+
+def counts() -> str:
+    """Plain reading and copying by NumPy is a limit, not a rival."""
+    return f"{len(all_cases())} cases and {len(set(NAMES) - {'memory'})} rivals"
