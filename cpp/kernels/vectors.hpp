@@ -207,5 +207,25 @@ inline std::int64_t run_length(const std::uint8_t* labels, std::int64_t count) {
   return length;
 }
 
+// Is any bit set?
+typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));
+#if defined(__AVX512F__)
+inline bool any_set(Ints v) {
+  const auto bits = __builtin_bit_cast(__m512i, v);
+  return _mm512_test_epi32_mask(bits, bits) != 0;
+}
+#elif defined(__AVX2__)
+inline bool any_set(Ints v) {
+  const auto bits = __builtin_bit_cast(__m256i, v);
+  return _mm256_testz_si256(bits, bits) == 0;
+}
+#else
+inline bool any_set(Ints v) {
+  Ints all = {};
+  for (int j = 0; j < kFull; ++j) all[0] |= v[j];
+  return all[0] != 0;
+}
+#endif
+
 }  // namespace
 }  // namespace layer_fast::kernels::LF_ISA

@@ -1,0 +1,38 @@
+// The inner loops of intensity_stats for float32. NaN and Inf never count.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/isa_table.hpp"
+#include "ops/intensity_stats_accum.hpp"
+
+namespace layer_fast::kernels {
+
+// How many values of a part count, and how many of the chosen ones are NaN or Inf.
+struct Chosen {
+  std::int64_t used = 0, nonfinite = 0;
+};
+
+struct TileMoments {
+  Moments moments;
+  std::int64_t nonfinite;
+};
+
+// How many values are below an interval, and how many in it, both ends included.
+struct Place {
+  std::int64_t below = 0, inside = 0;
+};
+
+struct FloatStats {
+  // Of one tile. mask may be null.
+  TileMoments (*moments)(const float* values, const std::uint8_t* mask, bool nonzero, std::int64_t n);
+  // Which of n values count; unless all do, writes each that does to `out` and NaN in place of the others.
+  Chosen (*choose)(const float* values, const std::uint8_t* mask, bool nonzero, std::int64_t n, float* out);
+  // NaN is passed over, Inf must not be among the values. Writes what is inside to `out` (with kPickSlack behind it,
+  // see order.hpp) unless that is null.
+  Place (*place)(const float* values, std::int64_t n, float low, float high, float* out);
+};
+
+LF_KERNEL_TABLE(FloatStats, float_stats)
+
+}  // namespace layer_fast::kernels
