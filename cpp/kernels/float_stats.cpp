@@ -9,6 +9,7 @@ namespace {
 typedef std::uint8_t Bytes __attribute__((vector_size(kFull)));
 
 constexpr int kFulls = kStatsLanes / kFull, kWides = kStatsLanes / kWide;  // vectors in a group of lanes
+constexpr int kLine = 16;  // floats in a line of a cache
 constexpr float kNan = __builtin_nanf("");
 
 // Which values of a tile count. `finite`: all values are, which the sums say afterwards, as one NaN or Inf stays in them.
@@ -207,28 +208,32 @@ Chosen choose(const float* values, const std::uint8_t* mask, bool nonzero, std::
   return total;
 }
 
-// Where one of a few vectors has a value inside, they are looked at again: that is seldom.
-Place place(const float* values, std::int64_t n, float low, float high, float* out) {
-  constexpr int kAtOnce = 4;
-  Ints below[kAtOnce] = {}, inside[kAtOnce] = {};
-  std::int64_t i = 0, found = 0;
-  for (; i + kAtOnce * kFull <= n; i += kAtOnce * kFull) {
+// Groups with a value inside are noted, and looked at again behind the loop: they are few, and a call in the loop would
+// cost all its registers.
+Place place(const float* values, std::int64_t n, float low, float high, float* out, const float* next) {
+  constexpr int kGroup = 4 * kFull;
+  std::int64_t groups[kMostPlaced / kGroup], noted = 0, i = 0;
+  Ints below = {}, up_to = {};
+  for (; i + kGroup <= n; i += kGroup) {
     Ints any = {};
-    for (int p = 0; p < kAtOnce; ++p) {
-      const Floats v = load_as<Floats>(values + i + p * kFull);
-      const Ints in = __builtin_bit_cast(Ints, v >= low) & __builtin_bit_cast(Ints, v <= high);
-      below[p] += __builtin_bit_cast(Ints, v < low);
-      inside[p] += in;
-      any |= in;
+    for (int j = 0; next != nullptr && j < kGroup; j += kLine) __builtin_prefetch(next + i + j);
+    for (int j = 0; j < kGroup; j += kFull) {
+      const Floats v = load_as<Floats>(values + i + j);
+      const Ints under = __builtin_bit_cast(Ints, v < low), in_or_under = __builtin_bit_cast(Ints, v <= high);
+      below += under;
+      up_to += in_or_under;
+      any |= under ^ in_or_under;
     }
-    if (out != nullptr && any_set(any)) found += order.pick(values + i, kAtOnce * kFull, low, high, out + found);
+    groups[noted] = i;
+    noted += any_set(any);
   }
-  Place total;
-  for (int p = 0; p < kAtOnce; ++p) total.below += total_of(below[p]);
-  for (int p = 0; p < kAtOnce; ++p) total.inside += total_of(inside[p]);
+  Place total{total_of(below), total_of(up_to) - total_of(below)};
   for (std::int64_t j = i; j < n; ++j) total.below += values[j] < low;
   for (std::int64_t j = i; j < n; ++j) total.inside += values[j] >= low && values[j] <= high;
-  if (out != nullptr) order.pick(values + i, n - i, low, high, out + found);
+  if (out == nullptr) return total;
+  std::int64_t found = 0;
+  for (std::int64_t g = 0; g < noted; ++g) found += order.pick(values + groups[g], kGroup, low, high, out + found);
+  order.pick(values + i, n - i, low, high, out + found);
   return total;
 }
 

@@ -18,6 +18,8 @@ struct TileMoments {
   std::int64_t nonfinite;
 };
 
+inline constexpr std::int64_t kMostPlaced = 4096;
+
 // How many values are below an interval, and how many in it, both ends included.
 struct Place {
   std::int64_t below = 0, inside = 0;
@@ -28,9 +30,9 @@ struct FloatStats {
   TileMoments (*moments)(const float* values, const std::uint8_t* mask, bool nonzero, std::int64_t n);
   // Which of n values count; unless all do, writes each that does to `out` and NaN in place of the others.
   Chosen (*choose)(const float* values, const std::uint8_t* mask, bool nonzero, std::int64_t n, float* out);
-  // NaN is passed over, Inf must not be among the values. Writes what is inside to `out` (with kPickSlack behind it,
-  // see order.hpp) unless that is null.
-  Place (*place)(const float* values, std::int64_t n, float low, float high, float* out);
+  // Of kMostPlaced values at most. NaN is passed over, Inf must not be among the values. Writes what is inside to `out` (with kPickSlack behind it,
+  // see order.hpp) unless that is null. The n floats at `next`, if not null, will be read next: they are asked for.
+  Place (*place)(const float* values, std::int64_t n, float low, float high, float* out, const float* next);
 };
 
 LF_KERNEL_TABLE(FloatStats, float_stats)

@@ -134,11 +134,12 @@ kernels::Chosen FloatRanks::look(std::int64_t start, std::int64_t n, bool all_us
     chosen.nonfinite += here.nonfinite;
     if (here.used == 0) continue;
     if (here.used < m) values = own.scratch.get();
-    for (std::size_t i = 0; i < intervals_.size(); ++i) {
+    const float* next = source_.values + from + m;
+    for (std::size_t i = 0; i < intervals_.size(); ++i, next = nullptr) {
       const Interval& interval = intervals_[i];
       own.full = own.full || own.kept_count + m + kernels::kPickSlack > kKept;
       float* const out = interval.keep && !own.full ? own.kept.get() + own.kept_count : nullptr;
-      const kernels::Place place = kernel.place(values, m, interval.low, interval.high, out);
+      const kernels::Place place = kernel.place(values, m, interval.low, interval.high, out, next);
       own.places[i].below += place.below;
       own.places[i].inside += place.inside;
       if (out != nullptr) own.kept_count += place.inside;

@@ -22,7 +22,7 @@ struct ChosenFloats {
 
 class FloatRanks {
  public:
-  static constexpr std::int64_t kPiece = 4096;  // voxels that are looked at together
+  static constexpr std::int64_t kPiece = kernels::kMostPlaced;  // voxels that are looked at together
 
   // Takes the sample. fractions in [0, 1]; workers: as in the sweep to come.
   FloatRanks(const ChosenFloats& source, const std::vector<double>& fractions, int workers);
