@@ -207,6 +207,23 @@ inline std::int64_t run_length(const std::uint8_t* labels, std::int64_t count) {
   return length;
 }
 
+// kFull bytes as floats.
+#if defined(__AVX512F__)
+inline Floats floats_of(const std::uint8_t* from) {
+  return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepu8_epi32(0xffff, load_as<__m128i>(from)));
+}
+#elif defined(__AVX2__)
+inline Floats floats_of(const std::uint8_t* from) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+#else
+inline Floats floats_of(const std::uint8_t* from) {
+  Floats out;
+  for (int j = 0; j < kFull; ++j) out[j] = from[j];
+  return out;
+}
+#endif
+
 // Is any bit set?
 typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));
 #if defined(__AVX512F__)
@@ -218,6 +235,11 @@ inline bool any_set(Ints v) {
 inline bool any_set(Ints v) {
   const auto bits = __builtin_bit_cast(__m256i, v);
   return _mm256_testz_si256(bits, bits) == 0;
+}
+#elif defined(__SSE4_2__)
+inline bool any_set(Ints v) {
+  const auto bits = __builtin_bit_cast(__m128i, v);
+  return _mm_testz_si128(bits, bits) == 0;
 }
 #else
 inline bool any_set(Ints v) {

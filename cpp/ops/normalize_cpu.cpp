@@ -27,7 +27,8 @@ kernels::Lines::Run run_for(Dtype dtype) {
 void normalize_cpu(const ArrayView& volume, const ArrayView& out, double shift, double scale, bool clip, int threads) {
   auto* to = out.out<float>(kOp);
   const std::int64_t voxels = volume.size();
-  const kernels::Line line{shift, 1.0 / scale, clip};
+  kernels::Line line{shift, 1.0 / scale, clip};
+  if (volume.dtype == Dtype::u8) kernels::lines().split(line);
   const kernels::Lines::Run run = run_for(volume.dtype);
   const auto* from = static_cast<const char*>(volume.data);
   const auto size = static_cast<std::int64_t>(dtype_size(volume.dtype));
