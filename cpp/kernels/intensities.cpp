@@ -113,8 +113,34 @@ IntegerSums sums(const void* untyped, const std::uint8_t* mask, bool nonzero, st
   return nonzero ? sums_of<T, false, true>(values, mask, n) : sums_of<T, false, false>(values, mask, n);
 }
 
+// Signed, as instruction sets compare bytes; a lane counts to 255 before it is read off.
+void below(const std::uint8_t* values, std::int64_t n, const std::uint8_t* bounds, std::int64_t* counts) {
+  typedef std::int8_t Signed __attribute__((vector_size(kVectorBytes)));
+  typedef std::uint8_t Bytes __attribute__((vector_size(kVectorBytes)));
+  Bytes limits[kBoundsAtOnce];
+  for (int k = 0; k < kBoundsAtOnce; ++k) limits[k] = (Bytes{} + bounds[k]) ^ 0x80;
+  std::int64_t i = 0;
+  while (i + kVectorBytes <= n) {
+    Bytes lanes[kBoundsAtOnce] = {};
+    for (int turn = 0; turn < 255 && i + kVectorBytes <= n; ++turn, i += kVectorBytes) {
+      const auto value = __builtin_bit_cast(Signed, load_as<Bytes>(values + i) ^ 0x80);
+      for (int k = 0; k < kBoundsAtOnce; ++k) {
+        lanes[k] -= __builtin_bit_cast(Bytes, value < __builtin_bit_cast(Signed, limits[k]));
+      }
+    }
+    for (int k = 0; k < kBoundsAtOnce; ++k) {
+      std::int32_t total = 0;
+      for (int j = 0; j < kVectorBytes; ++j) total += lanes[k][j];
+      counts[k] += total;
+    }
+  }
+  for (; i < n; ++i) {
+    for (int k = 0; k < kBoundsAtOnce; ++k) counts[k] += values[i] < bounds[k];
+  }
+}
+
 }  // namespace
 
-const Intensities intensities{sums_u8, sums<std::int16_t>, sums<std::uint16_t>};
+const Intensities intensities{sums_u8, sums<std::int16_t>, sums<std::uint16_t>, below};
 
 }  // namespace layer_fast::kernels::LF_ISA

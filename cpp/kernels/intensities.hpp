@@ -14,10 +14,14 @@ struct IntegerSums {
   std::int32_t low, high;
 };
 
+inline constexpr int kBoundsAtOnce = 8;
+
 struct Intensities {
   // At most 65536 values, so that nothing overflows. mask may be null.
   using Sums = IntegerSums (*)(const void* values, const std::uint8_t* mask, bool nonzero, std::int64_t n);
   Sums sums_u8, sums_i16, sums_u16;
+  // Adds to counts[k] how many bytes are below bounds[k]; kBoundsAtOnce of them.
+  void (*below)(const std::uint8_t* values, std::int64_t n, const std::uint8_t* bounds, std::int64_t* counts);
 };
 
 LF_KERNEL_TABLE(Intensities, intensities)

@@ -122,8 +122,8 @@ IntensityStats intensity_stats_cpu(const ArrayView& volume, Within within, const
   const std::uint8_t* chosen = within == Within::mask ? mask.in<std::uint8_t>(kOp) : nullptr;
   const int used = resolve_threads(threads);
   if (volume.dtype == Dtype::f32) return float_stats_cpu(volume, within, chosen, percentiles, only_ranks, used);
-  return integer_stats_cpu(volume, within, chosen, percentiles, histogram.axes > 0 ? histogram.out<std::int64_t>(kOp) : nullptr,
-                           used);
+  std::int64_t* const bins = histogram.axes > 0 ? histogram.out<std::int64_t>(kOp) : nullptr;
+  return integer_stats_cpu(volume, within, chosen, percentiles, bins, only_ranks, used);
 }
 
 }  // namespace layer_fast::impl

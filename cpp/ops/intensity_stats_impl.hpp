@@ -13,7 +13,8 @@ IntensityStats intensity_stats_cuda(const ArrayView& volume, Within within, cons
 
 // The two halves of the CPU twin: exact counting for integers, tiles for float32.
 IntensityStats integer_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
-                                 const std::vector<double>& percentiles, std::int64_t* histogram, int threads);
+                                 const std::vector<double>& percentiles, std::int64_t* histogram, bool only_ranks,
+                                 int threads);
 IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
                                const std::vector<double>& percentiles, bool only_ranks, int threads);
 
