@@ -6,7 +6,6 @@
 namespace layer_fast::kernels::LF_ISA {
 namespace {
 
-typedef std::uint8_t Bytes __attribute__((vector_size(kFull)));
 
 constexpr int kFulls = kStatsLanes / kFull, kWides = kStatsLanes / kWide;  // vectors in a group of lanes
 constexpr int kLine = 16;  // floats in a line of a cache
@@ -23,7 +22,7 @@ inline Ints nonfinite_of(Floats v) { return (bits_of(v) & 0x7fffffff) > 0x7f7fff
 // All bits of the values that are not chosen, whether finite or not.
 inline Ints left_out(Floats v, const std::uint8_t* mask, bool nonzero) {
   Ints out = nonzero ? zeros_of(v) : Ints{};
-  if (mask != nullptr) out |= __builtin_convertvector(load_as<Bytes>(mask), Ints) == Ints{};
+  if (mask != nullptr) out |= zeros_of(floats_of(mask));
   return out;
 }
 

@@ -85,6 +85,13 @@ def intensities() -> None:
                 show(f"{method} {dtype}", ops.normalize(volume, method=method, within=within))
     large = np.random.default_rng(8).integers(0, 256, (40, 320, 336), dtype=np.uint8)
     show("zscore large", ops.normalize(large, within="nonzero"))
+    show("percentile large", ops.normalize(large, method="percentile", within="nonzero"))
+    noise = np.random.default_rng(9).normal(20, 30, large.shape).astype(np.float32)
+    noise[3, 4, :50], noise[5, 6, 7], noise[8] = np.nan, -np.inf, np.round(noise[8] / 50)
+    for within in ("all", "nonzero", large < 90):
+        found = ops.intensity_stats(noise, percentiles=(0.5, 60, 99.5), within=within)
+        show("stats large", np.array([found.count, found.nonfinite, found.mean, found.std, *found.percentiles]))
+        show("percentile large", ops.normalize(noise, method="percentile", within=within))
 
 
 if __name__ == "__main__":
