@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kFulls = kStatsLanes / kFull, kWides = kStatsLanes / kWide;  // vectors in a group of lanes
 constexpr int kLine = 16;  // floats in a line of a cache
+constexpr float kLargest = __FLT_MAX__;
 constexpr float kNan = __builtin_nanf("");
 
 // Which values of a tile count. `finite`: all values are, which the sums say afterwards, as one NaN or Inf stays in them.
@@ -213,6 +214,7 @@ Place place(const float* values, std::int64_t n, float low, float high, float* o
   constexpr int kGroup = 4 * kFull;
   std::int64_t groups[kMostPlaced / kGroup], noted = 0, i = 0;
   Ints below = {}, up_to = {};
+  Floats least = {};
   for (; i + kGroup <= n; i += kGroup) {
     Ints any = {};
     for (int j = 0; next != nullptr && j < kGroup; j += kLine) __builtin_prefetch(next + i + j);
@@ -221,13 +223,17 @@ Place place(const float* values, std::int64_t n, float low, float high, float* o
       const Ints under = __builtin_bit_cast(Ints, v < low), in_or_under = __builtin_bit_cast(Ints, v <= high);
       below += under;
       up_to += in_or_under;
+      least = min_of(v, least);
       any |= under ^ in_or_under;
     }
     groups[noted] = i;
     noted += any_set(any);
   }
   Place total{total_of(below), total_of(up_to) - total_of(below)};
-  for (std::int64_t j = i; j < n; ++j) total.below += values[j] < low;
+  if (any_set(__builtin_bit_cast(Ints, least < -kLargest))) {  // -Inf counted as below
+    for (std::int64_t j = 0; j < i; ++j) total.below -= values[j] < -kLargest;
+  }
+  for (std::int64_t j = i; j < n; ++j) total.below += values[j] < low && values[j] >= -kLargest;
   for (std::int64_t j = i; j < n; ++j) total.inside += values[j] >= low && values[j] <= high;
   if (out == nullptr) return total;
   std::int64_t found = 0;
