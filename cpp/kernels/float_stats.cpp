@@ -12,7 +12,7 @@ constexpr int kLine = 16;  // floats in a line of a cache
 constexpr float kLargest = __FLT_MAX__;
 constexpr float kNan = __builtin_nanf("");
 
-// Which values of a tile count. `finite`: all values are, which the sums say afterwards, as one NaN or Inf stays in them.
+// Which values of a tile count. `finite`: all values are, which the sums say afterwards: a NaN or Inf stays in them.
 enum class Among { all_finite, nonzero_finite, any };
 
 inline Ints bits_of(Floats v) { return __builtin_bit_cast(Ints, v); }

@@ -30,8 +30,8 @@ struct FloatStats {
   TileMoments (*moments)(const float* values, const std::uint8_t* mask, bool nonzero, std::int64_t n);
   // Which of n values count; unless all do, writes each that does to `out` and NaN in place of the others.
   Chosen (*choose)(const float* values, const std::uint8_t* mask, bool nonzero, std::int64_t n, float* out);
-  // Of kMostPlaced values at most. NaN and Inf are passed over. Writes what is inside to `out` (with kPickSlack behind it,
-  // see order.hpp) unless that is null. The n floats at `next`, if not null, will be read next: they are asked for.
+  // Of kMostPlaced values at most. NaN and Inf are passed over. Writes what is inside to `out` (with kPickSlack behind
+  // it, see order.hpp) unless that is null. The n floats at `next`, unless null, are read next: they are asked for.
   Place (*place)(const float* values, std::int64_t n, float low, float high, float* out, const float* next);
 };
 

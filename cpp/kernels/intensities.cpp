@@ -43,7 +43,8 @@ IntegerSums sums_of(const T* values, const std::uint8_t* mask, std::int64_t n) {
 
 // 32 bytes at once, each summed as far as it goes: bytes by fours of 64 bits, squares by eights of 32.
 struct ByteSums {
-  __m256i zero = _mm256_setzero_si256(), low = _mm256_set1_epi8(-1), high = zero, left_out = zero, sum = zero, squares = zero;
+  __m256i zero = _mm256_setzero_si256(), low = _mm256_set1_epi8(-1), high = zero;
+  __m256i left_out = zero, sum = zero, squares = zero;
 
   void add(__m256i value, __m256i out) {
     const __m256i kept = _mm256_andnot_si256(out, value);

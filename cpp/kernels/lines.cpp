@@ -85,8 +85,9 @@ void run_bytes_as(const std::uint8_t* in, std::int64_t n, const Line& given, flo
 void run_bytes(const void* untyped, std::int64_t n, const Line& line, float* out, bool past_caches) {
   const auto* in = static_cast<const std::uint8_t*>(untyped);
   if (!line.bytes_alike) return run<std::uint8_t>(in, n, line, out, past_caches);
-  if (line.clip) return past_caches ? run_bytes_as<true, true>(in, n, line, out) : run_bytes_as<true, false>(in, n, line, out);
-  return past_caches ? run_bytes_as<false, true>(in, n, line, out) : run_bytes_as<false, false>(in, n, line, out);
+  const auto past = line.clip ? run_bytes_as<true, true> : run_bytes_as<false, true>;
+  const auto near = line.clip ? run_bytes_as<true, false> : run_bytes_as<false, false>;
+  (past_caches ? past : near)(in, n, line, out);
 }
 
 }  // namespace

@@ -67,7 +67,8 @@ std::vector<std::uint8_t> bounds_of(const Sample& sample, bool nonzero, const st
 // How many voxels are below each value; -1 where that was not counted.
 using Below = std::array<std::int64_t, 257>;
 
-Below count_below(const std::uint8_t* volume, std::int64_t voxels, const std::vector<std::uint8_t>& bounds, int threads) {
+Below count_below(const std::uint8_t* volume, std::int64_t voxels, const std::vector<std::uint8_t>& bounds,
+                  int threads) {
   const std::int64_t chunks = (voxels + kChunk - 1) / kChunk;
   std::vector<std::array<std::int64_t, kMostBounds>> parts(at(worker_count(chunks, threads)));
   const auto below = kernels::intensities().below;
@@ -105,8 +106,9 @@ std::optional<ByteRanks> find_byte_ranks(const std::uint8_t* volume, std::int64_
   for (const double q : fractions) {
     const QuantileRanks ranks = quantile_ranks(q, out.count);
     for (const std::int64_t rank : {ranks.low + zeros, ranks.high + zeros}) {
+      const auto holds = [&](int v) { return below[at(v)] >= 0 && below[at(v)] <= rank && rank < below[at(v + 1)]; };
       int value = 0;
-      while (value < 256 && !(below[at(value)] >= 0 && below[at(value)] <= rank && rank < below[at(value + 1)])) ++value;
+      while (value < 256 && !holds(value)) ++value;
       if (value == 256) return std::nullopt;
       out.values.push_back(static_cast<std::uint8_t>(value));
     }

@@ -12,8 +12,8 @@ struct ByteRanks {
   std::vector<std::uint8_t> values;  // two a fraction: at its quantile_ranks among `count`; none where count is 0
 };
 
-// fractions in [0, 1]. Exact, or nothing: where the volume is small, or a sample says that too many values would have to
-// be counted, or the sample misled.
+// fractions in [0, 1]. Exact, or nothing: where the volume is small, or a sample says that too many values would have
+// to be counted, or the sample misled.
 std::optional<ByteRanks> find_byte_ranks(const std::uint8_t* volume, std::int64_t voxels, bool nonzero,
                                          const std::vector<double>& fractions, int threads);
 

@@ -85,8 +85,8 @@ void FloatRanks::plan(std::vector<float>& sample) {
     std::nth_element(sample.begin() + done, sample.begin() + from, sample.end());
     std::nth_element(sample.begin() + from, sample.begin() + to, sample.end());
     std::sort(sample.begin() + from, sample.begin() + to);
-    expected += plan_between(sample.data() + from, sample.data() + to + 1, slice.from < 0 ? -kLargest : sample[at(from)],
-                             slice.to >= size ? kLargest : sample[at(to)]);
+    const float low = slice.from < 0 ? -kLargest : sample[at(from)], high = slice.to >= size ? kLargest : sample[at(to)];
+    expected += plan_between(sample.data() + from, sample.data() + to + 1, low, high);
     done = to + 1;
   }
   const double each = static_cast<double>(source_.voxels) / static_cast<double>(kSample);
@@ -160,7 +160,8 @@ bool FloatRanks::gather() {
   for (Interval& interval : intervals_) {
     if (!interval.keep) continue;
     interval.first = next;
-    next = interval.last = std::partition(next, kept_.data() + kept_.size(), [&](float v) { return v <= interval.high; });
+    const auto inside = [&](float v) { return v <= interval.high; };
+    next = interval.last = std::partition(next, kept_.data() + kept_.size(), inside);
   }
   return true;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "kernels/float_stats.hpp"
 #include "layer_fast/error.hpp"
@@ -79,6 +80,20 @@ std::vector<float> search_ranks(const ChosenFloats& chosen, const Moments& whole
   return layers[1].found;
 }
 
+// Without `moments`, what needs them is NaN.
+IntensityStats describe(const Moments& whole, bool moments) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  const bool known = moments && whole.count > 0;
+  IntensityStats out;
+  out.count = whole.count;
+  out.sum = whole.sum;
+  out.min = known ? whole.min : nan;
+  out.max = known ? whole.max : nan;
+  out.mean = known ? whole.mean : nan;
+  out.std = known ? std::sqrt(whole.deviation_sq / static_cast<double>(whole.count)) : nan;
+  return out;
+}
+
 }  // namespace
 
 IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
@@ -89,22 +104,16 @@ IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std
   FloatRanks ranks(tiles.source, fractions, threads);
   const bool moments = !only_ranks || !ranks.promising();
   Moments whole = empty_moments();
-  IntensityStats out;
+  std::int64_t nonfinite = 0;
   for (const TileMoments& part : look_at(tiles, moments, ranks, threads)) {
     if (moments) merge_moments(whole, part.moments);
     else whole.count += part.moments.count;
-    out.nonfinite += part.nonfinite;
+    nonfinite += part.nonfinite;
   }
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const bool any = whole.count > 0, known = any && moments;
-  out.count = whole.count;
-  out.sum = whole.sum;
-  out.min = known ? whole.min : nan;
-  out.max = known ? whole.max : nan;
-  out.mean = known ? whole.mean : nan;
-  out.std = known ? std::sqrt(whole.deviation_sq / static_cast<double>(whole.count)) : nan;
-  out.percentiles.assign(percentiles.size(), nan);
-  if (!any || percentiles.empty()) return out;
+  IntensityStats out = describe(whole, moments);
+  out.nonfinite = nonfinite;
+  out.percentiles.assign(percentiles.size(), std::numeric_limits<double>::quiet_NaN());
+  if (whole.count == 0 || percentiles.empty()) return out;
   std::optional<std::vector<float>> values;
   if (ranks.promising()) values = ranks.found(whole.count);
   if (!moments) {  // the search wants bounds, however wide
