@@ -24,7 +24,7 @@ struct Lines {
   // `past_caches`: written without being read first, for a result that no cache will hold. `in` may be `out` (float32).
   using Run = void (*)(const void* in, std::int64_t n, const Line& line, float* out, bool past_caches);
   Run u8, i16, u16, f32;
-  // Fills in `bytes`, which is twice as fast, and compares it for all 256 bytes: about one line in a hundred differs in
+  // Fills in `bytes`, which is twice as fast, and compares it for all 256 bytes: about one line in 200 differs in
   // one of them, by a tie in the last place.
   void (*split)(Line& line);
 };
