@@ -21,7 +21,8 @@ std::optional<Borrowed> maybe(const py::object& array, const char* name, bool wr
 }
 
 py::dict intensity_stats_bound(const py::object& volume, const std::string& within, const py::object& mask,
-                               const std::vector<double>& percentiles, const py::object& histogram, int threads) {
+                               const std::vector<double>& percentiles, const py::object& histogram, bool only_ranks,
+                               int threads) {
   const Borrowed volume_view = borrow(volume, kOp, "volume");
   const auto mask_view = maybe(mask, "within", false);
   const auto histogram_view = maybe(histogram, "histogram", true);
@@ -29,7 +30,8 @@ py::dict intensity_stats_bound(const py::object& volume, const std::string& with
   IntensityStats stats;
   {
     const py::gil_scoped_release release;  // no Python object is touched here
-    stats = intensity_stats(volume_view, within_of(within), view(mask_view), percentiles, view(histogram_view), threads);
+    stats = intensity_stats(volume_view, within_of(within), view(mask_view), percentiles, view(histogram_view),
+                            only_ranks, threads);
   }
   py::dict out;
   out["count"] = stats.count;
@@ -47,7 +49,7 @@ py::dict intensity_stats_bound(const py::object& volume, const std::string& with
 
 void bind_intensity_stats(py::module_& m) {
   m.def("intensity_stats", &intensity_stats_bound, py::arg("volume"), py::kw_only(), py::arg("within"), py::arg("mask"),
-        py::arg("percentiles"), py::arg("histogram"), py::arg("threads"),
+        py::arg("percentiles"), py::arg("histogram"), py::arg("only_ranks"), py::arg("threads"),
         "Moments and percentiles of `volume` as a dict; fills `histogram` for integer volumes.");
 }
 

@@ -1,117 +1,9 @@
 #include "kernels/intensities.hpp"
 
+#include "kernels/vectors.hpp"
+
 namespace layer_fast::kernels::LF_ISA {
 namespace {
-
-// ---- float32 ----
-
-// used[i]: 1 where the voxel counts. mask may be null.
-Chosen choose_tile(const float* values, const std::uint8_t* mask, bool nonzero, std::int64_t n,
-                                std::uint8_t* used) {
-  std::int64_t chosen = 0, kept = 0;
-  for (std::int64_t i = 0; i < n; ++i) used[i] = static_cast<std::uint8_t>(!nonzero || values[i] != 0.0f);
-  for (std::int64_t i = 0; mask != nullptr && i < n; ++i) used[i] = static_cast<std::uint8_t>(used[i] & (mask[i] != 0));
-  for (std::int64_t i = 0; i < n; ++i) chosen += used[i];
-  for (std::int64_t i = 0; i < n; ++i) {
-    used[i] = static_cast<std::uint8_t>(used[i] & (values[i] - values[i] == 0.0f));
-    kept += used[i];
-  }
-  return {kept, chosen - kept};
-}
-
-double fold(const double* lanes) {
-  double folded[kStatsLanes];
-  for (int j = 0; j < kStatsLanes; ++j) folded[j] = lanes[j];
-  for (int width = kStatsLanes / 2; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) folded[j] += folded[j + width];
-  }
-  return folded[0];
-}
-
-// The values that count; the others as `other`. So the loops below have no branch.
-void keep_used(const float* values, const std::uint8_t* used, float other, float* out) {
-  for (int j = 0; j < kStatsLanes; ++j) out[j] = used[j] != 0 ? values[j] : other;
-}
-
-struct Sums {
-  double lanes[kStatsLanes] = {};
-  float low[kStatsLanes], high[kStatsLanes];
-};
-
-void sum_tile(const float* values, const std::uint8_t* used, std::int64_t n, Sums& out) {
-  Sums sums = out;  // a local, which nothing else can alias
-  float kept[kStatsLanes], low[kStatsLanes], high[kStatsLanes];
-  for (std::int64_t i = 0; i < n; i += kStatsLanes) {
-    keep_used(values + i, used + i, 0.0f, kept);
-    keep_used(values + i, used + i, __builtin_inff(), low);
-    keep_used(values + i, used + i, -__builtin_inff(), high);
-    for (int j = 0; j < kStatsLanes; ++j) {
-      sums.lanes[j] += static_cast<double>(kept[j]);
-      sums.low[j] = low[j] < sums.low[j] ? low[j] : sums.low[j];
-      sums.high[j] = high[j] > sums.high[j] ? high[j] : sums.high[j];
-    }
-  }
-  out = sums;
-}
-
-// All n values count: the same additions without the choice.
-void sum_whole_tile(const float* values, std::int64_t n, Sums& out) {
-  Sums sums = out;
-  for (std::int64_t i = 0; i < n; i += kStatsLanes) {
-    for (int j = 0; j < kStatsLanes; ++j) {
-      const float value = values[i + j];
-      sums.lanes[j] += static_cast<double>(value);
-      sums.low[j] = value < sums.low[j] ? value : sums.low[j];
-      sums.high[j] = value > sums.high[j] ? value : sums.high[j];
-    }
-  }
-  out = sums;
-}
-
-void square_tile(const float* values, const std::uint8_t* used, std::int64_t n, double mean, double* out) {
-  double squares[kStatsLanes] = {};
-  float kept[kStatsLanes];
-  for (std::int64_t i = 0; i < n; i += kStatsLanes) {
-    keep_used(values + i, used + i, 0.0f, kept);
-    for (int j = 0; j < kStatsLanes; ++j) {
-      const double d = (static_cast<double>(kept[j]) - mean) * static_cast<double>(used[i + j]);  // times 1 or 0
-      squares[j] += d * d;
-    }
-  }
-  for (int j = 0; j < kStatsLanes; ++j) out[j] = squares[j];
-}
-
-void square_whole_tile(const float* values, std::int64_t n, double mean, double* out) {
-  double squares[kStatsLanes] = {};
-  for (std::int64_t i = 0; i < n; i += kStatsLanes) {
-    for (int j = 0; j < kStatsLanes; ++j) {
-      const double d = static_cast<double>(values[i + j]) - mean;
-      squares[j] += d * d;
-    }
-  }
-  for (int j = 0; j < kStatsLanes; ++j) out[j] = squares[j];
-}
-
-Moments moments_tile(const float* values, const std::uint8_t* used, std::int64_t n, std::int64_t count) {
-  Moments out = empty_moments();
-  if (count == 0) return out;
-  Sums sums;
-  for (int j = 0; j < kStatsLanes; ++j) sums.low[j] = out.min;
-  for (int j = 0; j < kStatsLanes; ++j) sums.high[j] = out.max;
-  double squares[kStatsLanes];
-  const bool all = count == n;
-  all ? sum_whole_tile(values, n, sums) : sum_tile(values, used, n, sums);
-  out.count = count;
-  out.sum = fold(sums.lanes);
-  out.mean = out.sum / static_cast<double>(count);
-  all ? square_whole_tile(values, n, out.mean, squares) : square_tile(values, used, n, out.mean, squares);
-  out.deviation_sq = fold(squares);
-  for (int j = 0; j < kStatsLanes; ++j) out.min = sums.low[j] < out.min ? sums.low[j] : out.min;
-  for (int j = 0; j < kStatsLanes; ++j) out.max = sums.high[j] > out.max ? sums.high[j] : out.max;
-  return out;
-}
-
-// ---- integers ----
 
 constexpr std::int32_t kBeyond = 65536;
 
@@ -147,6 +39,74 @@ IntegerSums sums_of(const T* values, const std::uint8_t* mask, std::int64_t n) {
   return {count, sum, sum_sq, low, high};
 }
 
+#if defined(__AVX2__)
+
+// 32 bytes at once, each summed as far as it goes: bytes by fours of 64 bits, squares by eights of 32.
+struct ByteSums {
+  __m256i zero = _mm256_setzero_si256(), low = _mm256_set1_epi8(-1), high = zero;
+  __m256i left_out = zero, sum = zero, squares = zero;
+
+  void add(__m256i value, __m256i out) {
+    const __m256i kept = _mm256_andnot_si256(out, value);
+    const __m256i a = _mm256_unpacklo_epi8(kept, zero), b = _mm256_unpackhi_epi8(kept, zero);
+    low = _mm256_min_epu8(low, _mm256_or_si256(value, out));
+    high = _mm256_max_epu8(high, kept);
+    left_out = _mm256_add_epi64(left_out, _mm256_sad_epu8(out, zero));  // 255 each
+    sum = _mm256_add_epi64(sum, _mm256_sad_epu8(kept, zero));
+    squares = _mm256_add_epi32(squares, _mm256_add_epi32(_mm256_madd_epi16(a, a), _mm256_madd_epi16(b, b)));
+  }
+  IntegerSums total(std::int64_t n) const {
+    IntegerSums found{n, 0, 0, kBeyond, -kBeyond};
+    for (int j = 0; j < 4; ++j) found.count -= __builtin_bit_cast(Longs4, left_out)[j] / 255;
+    for (int j = 0; j < 4; ++j) found.sum += __builtin_bit_cast(Longs4, sum)[j];
+    for (int j = 0; j < 8; ++j) found.sum_sq += __builtin_bit_cast(Words8, squares)[j];
+    for (int j = 0; j < 32 && found.count > 0; ++j) {
+      const std::int32_t least = __builtin_bit_cast(Bytes32, low)[j], most = __builtin_bit_cast(Bytes32, high)[j];
+      found.low = least < found.low ? least : found.low;
+      found.high = most > found.high ? most : found.high;
+    }
+    return found;
+  }
+
+ private:
+  typedef std::int64_t Longs4 __attribute__((vector_size(32)));
+  typedef std::uint32_t Words8 __attribute__((vector_size(32)));
+  typedef std::uint8_t Bytes32 __attribute__((vector_size(32)));
+};
+
+template <bool kMask, bool kNonzero>
+IntegerSums sums_of(const std::uint8_t* values, const std::uint8_t* mask, std::int64_t n) {
+  ByteSums sums;
+  std::int64_t i = 0;
+  for (; i + 32 <= n; i += 32) {
+    const __m256i value = load_as<__m256i>(values + i);
+    __m256i out = sums.zero;
+    if constexpr (kMask) out = _mm256_cmpeq_epi8(load_as<__m256i>(mask + i), sums.zero);
+    if constexpr (kNonzero) out = _mm256_cmpeq_epi8(value, sums.zero);
+    sums.add(value, out);
+  }
+  IntegerSums found = sums.total(i);
+  const IntegerSums rest = sums_of<std::uint8_t, kMask, kNonzero>(values + i, kMask ? mask + i : mask, n - i);
+  found.low = rest.low < found.low ? rest.low : found.low;
+  found.high = rest.high > found.high ? rest.high : found.high;
+  return {found.count + rest.count, found.sum + rest.sum, found.sum_sq + rest.sum_sq, found.low, found.high};
+}
+
+#else
+
+template <bool kMask, bool kNonzero>
+IntegerSums sums_of(const std::uint8_t* values, const std::uint8_t* mask, std::int64_t n) {
+  return sums_of<std::uint8_t, kMask, kNonzero>(values, mask, n);
+}
+
+#endif
+
+IntegerSums sums_u8(const void* untyped, const std::uint8_t* mask, bool nonzero, std::int64_t n) {
+  const auto* values = static_cast<const std::uint8_t*>(untyped);
+  if (mask != nullptr) return sums_of<true, false>(values, mask, n);
+  return nonzero ? sums_of<false, true>(values, mask, n) : sums_of<false, false>(values, mask, n);
+}
+
 template <class T>
 IntegerSums sums(const void* untyped, const std::uint8_t* mask, bool nonzero, std::int64_t n) {
   const T* values = static_cast<const T*>(untyped);
@@ -154,8 +114,34 @@ IntegerSums sums(const void* untyped, const std::uint8_t* mask, bool nonzero, st
   return nonzero ? sums_of<T, false, true>(values, mask, n) : sums_of<T, false, false>(values, mask, n);
 }
 
+// Signed, as instruction sets compare bytes; a lane counts to 255 before it is read off.
+void below(const std::uint8_t* values, std::int64_t n, const std::uint8_t* bounds, std::int64_t* counts) {
+  typedef std::int8_t Signed __attribute__((vector_size(kVectorBytes)));
+  typedef std::uint8_t Bytes __attribute__((vector_size(kVectorBytes)));
+  Bytes limits[kBoundsAtOnce];
+  for (int k = 0; k < kBoundsAtOnce; ++k) limits[k] = (Bytes{} + bounds[k]) ^ 0x80;
+  std::int64_t i = 0;
+  while (i + kVectorBytes <= n) {
+    Bytes lanes[kBoundsAtOnce] = {};
+    for (int turn = 0; turn < 255 && i + kVectorBytes <= n; ++turn, i += kVectorBytes) {
+      const auto value = __builtin_bit_cast(Signed, load_as<Bytes>(values + i) ^ 0x80);
+      for (int k = 0; k < kBoundsAtOnce; ++k) {
+        lanes[k] -= __builtin_bit_cast(Bytes, value < __builtin_bit_cast(Signed, limits[k]));
+      }
+    }
+    for (int k = 0; k < kBoundsAtOnce; ++k) {
+      std::int32_t total = 0;
+      for (int j = 0; j < kVectorBytes; ++j) total += lanes[k][j];
+      counts[k] += total;
+    }
+  }
+  for (; i < n; ++i) {
+    for (int k = 0; k < kBoundsAtOnce; ++k) counts[k] += values[i] < bounds[k];
+  }
+}
+
 }  // namespace
 
-const Intensities intensities{choose_tile, moments_tile, sums<std::uint8_t>, sums<std::int16_t>, sums<std::uint16_t>};
+const Intensities intensities{sums_u8, sums<std::int16_t>, sums<std::uint16_t>, below};
 
 }  // namespace layer_fast::kernels::LF_ISA

@@ -8,12 +8,6 @@ namespace {
 constexpr int kLanes = 16;
 constexpr float kLargest = __FLT_MAX__;
 
-std::int64_t less(const float* values, std::int64_t n, float low) {
-  std::int32_t count = 0;  // n is a piece, far below 2^31
-  for (std::int64_t i = 0; i < n; ++i) count += (values[i] < low) & (values[i] >= -kLargest);
-  return count;
-}
-
 #if defined(__AVX2__) && !defined(__AVX512F__)
 
 // For every pattern of eight bits, which lanes are set, moved to the front.
@@ -93,6 +87,6 @@ std::int64_t above(const float* values, std::int64_t n, float high, double* lane
 
 }  // namespace
 
-const Order order{less, pick, above};
+const Order order{pick, above};
 
 }  // namespace layer_fast::kernels::LF_ISA

@@ -11,8 +11,6 @@ namespace layer_fast::kernels {
 inline constexpr std::int64_t kPickSlack = 16;
 
 struct Order {
-  // How many are below `low`.
-  std::int64_t (*less)(const float* values, std::int64_t n, float low);
   // Writes those from `low` to `high` (both finite) and returns how many.
   std::int64_t (*pick)(const float* values, std::int64_t n, float low, float high, float* out);
   // Adds value i to lane i % 16 where it is above `high`; returns how many are.

@@ -239,5 +239,47 @@ inline std::int64_t run_length(const std::uint8_t* labels, std::int64_t count) {
   return length;
 }
 
+// kFull bytes as floats.
+#if defined(__AVX512F__)
+inline Floats floats_of(const std::uint8_t* from) {
+  return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepu8_epi32(0xffff, load_as<__m128i>(from)));
+}
+#elif defined(__AVX2__)
+inline Floats floats_of(const std::uint8_t* from) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+#else
+inline Floats floats_of(const std::uint8_t* from) {
+  Floats out;
+  for (int j = 0; j < kFull; ++j) out[j] = from[j];
+  return out;
+}
+#endif
+
+// Is any bit set?
+typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));
+#if defined(__AVX512F__)
+inline bool any_set(Ints v) {
+  const auto bits = __builtin_bit_cast(__m512i, v);
+  return _mm512_test_epi32_mask(bits, bits) != 0;
+}
+#elif defined(__AVX2__)
+inline bool any_set(Ints v) {
+  const auto bits = __builtin_bit_cast(__m256i, v);
+  return _mm256_testz_si256(bits, bits) == 0;
+}
+#elif defined(__SSE4_2__)
+inline bool any_set(Ints v) {
+  const auto bits = __builtin_bit_cast(__m128i, v);
+  return _mm_testz_si128(bits, bits) == 0;
+}
+#else
+inline bool any_set(Ints v) {
+  Ints all = {};
+  for (int j = 0; j < kFull; ++j) all[0] |= v[j];
+  return all[0] != 0;
+}
+#endif
+
 }  // namespace
 }  // namespace layer_fast::kernels::LF_ISA

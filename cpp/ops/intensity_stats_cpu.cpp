@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
-#include "kernels/intensities.hpp"
+#include "kernels/float_stats.hpp"
 #include "layer_fast/error.hpp"
+#include "ops/float_ranks.hpp"
 #include "ops/intensity_stats_accum.hpp"
 #include "ops/intensity_stats_impl.hpp"
 #include "ops/order_search.hpp"
@@ -13,103 +15,124 @@
 namespace layer_fast::impl {
 namespace {
 
-using kernels::Chosen;
-using kernels::intensities;
+using kernels::float_stats;
+using kernels::TileMoments;
 constexpr const char* kOp = "intensity_stats";
+constexpr std::int64_t kRun = 8;  // tiles, one after the other: each asks for the next one's memory
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 struct Tiles {
-  const float* values;
-  const std::uint8_t* mask;
-  bool nonzero;
-  std::int64_t voxels;
-  std::int64_t count() const { return (voxels + kStatsTile - 1) / kStatsTile; }
-  std::int64_t size(std::int64_t tile) const { return std::min(kStatsTile, voxels - tile * kStatsTile); }
-  Chosen choose(std::int64_t tile, std::uint8_t* used) const {
+  ChosenFloats source;
+  std::int64_t count() const { return (source.voxels + kStatsTile - 1) / kStatsTile; }
+  std::int64_t size(std::int64_t tile) const { return std::min(kStatsTile, source.voxels - tile * kStatsTile); }
+  TileMoments moments(std::int64_t tile) const {
     const std::int64_t start = tile * kStatsTile;
-    return intensities().choose(values + start, mask != nullptr ? mask + start : nullptr, nonzero, size(tile), used);
+    const std::uint8_t* mask = source.mask != nullptr ? source.mask + start : nullptr;
+    return float_stats().moments(source.values + start, mask, source.nonzero, size(tile));
   }
 };
 
-// A tile whose last lanes are short is copied, so that the kernel reads whole lanes only.
-Moments moments_of(const Tiles& tiles, std::int64_t tile, std::vector<std::uint8_t>& used, std::vector<float>& padded,
-                   std::int64_t count) {
-  const std::int64_t n = tiles.size(tile);
-  const float* here = tiles.values + tile * kStatsTile;
-  if (n % kStatsLanes == 0) return intensities().moments(here, used.data(), n, count);
-  const std::int64_t whole = n + kStatsLanes - n % kStatsLanes;
-  std::copy(here, here + n, padded.begin());
-  std::fill(padded.begin() + n, padded.begin() + whole, 0.0f);
-  std::fill(used.begin() + n, used.begin() + whole, std::uint8_t{0});
-  return intensities().moments(padded.data(), used.data(), whole, count);
+// One look at all tiles, in runs: every tile of a run asks for the next one's memory. Without `moments` the parts say
+// how many values count and no more.
+std::vector<TileMoments> look_at(const Tiles& tiles, bool moments, FloatRanks& ranks, int threads) {
+  std::vector<TileMoments> parts(at(tiles.count()), {empty_moments(), 0});
+  parallel_for((tiles.count() + kRun - 1) / kRun, threads, [&](std::int64_t run, int worker) {
+    for (std::int64_t tile = run * kRun; tile < std::min((run + 1) * kRun, tiles.count()); ++tile) {
+      TileMoments& part = parts[at(tile)];
+      const std::int64_t n = tiles.size(tile);
+      if (moments) part = tiles.moments(tile);
+      if (!ranks.promising() || (moments && part.moments.count == 0)) continue;
+      const kernels::Chosen chosen = ranks.look(tile * kStatsTile, n, part.moments.count == n, worker);
+      part.moments.count = chosen.used;
+      if (!moments) part.nonfinite = chosen.nonfinite;
+    }
+  });
+  return parts;
 }
 
-// Label 1 where a voxel counts: ranks are searched as if that were a layer.
-std::vector<double> float_percentiles(const Tiles& tiles, const Moments& whole, const std::vector<double>& percentiles,
-                                      int threads) {
-  std::vector<std::vector<std::uint8_t>> used(at(std::max(threads, 1)), std::vector<std::uint8_t>(at(LabelledValues::kMost)));
-  const LabelledValues source{tiles.voxels, std::max(threads, 1), [&](std::int64_t start, std::int64_t n, int worker) {
-    std::uint8_t* own = used[at(worker)].data();
-    const std::uint8_t* mask = tiles.mask != nullptr ? tiles.mask + start : nullptr;
-    intensities().choose(tiles.values + start, mask, tiles.nonzero, n, own);
-    return LabelledValues::Piece{tiles.values + start, own};
+// The values at all ranks, by the search that does not depend on a guess: label 1 where a voxel counts, as if that were
+// a layer.
+std::vector<float> search_ranks(const ChosenFloats& chosen, const Moments& whole, const std::vector<double>& fractions,
+                                int threads) {
+  struct Scratch {
+    std::vector<std::uint8_t> used = std::vector<std::uint8_t>(at(LabelledValues::kMost));
+    std::vector<float> kept = std::vector<float>(at(LabelledValues::kMost));
+  };
+  std::vector<Scratch> scratch(at(threads));
+  const LabelledValues source{chosen.voxels, threads, [&](std::int64_t start, std::int64_t n, int worker) {
+    Scratch& own = scratch[at(worker)];
+    const float* values = chosen.values + start;
+    const std::uint8_t* mask = chosen.mask != nullptr ? chosen.mask + start : nullptr;
+    const bool all = float_stats().choose(values, mask, chosen.nonzero, n, own.kept.data()).used == n;
+    std::fill(own.used.begin(), own.used.begin() + n, std::uint8_t{1});
+    return LabelledValues::Piece{all ? values : own.kept.data(), own.used.data()};
   }};
   std::vector<LayerOrder> layers(2);
-  std::vector<double> quantiles;
   layers[1].count = whole.count;
   layers[1].low = whole.min;
   layers[1].high = whole.max;
-  for (const double p : percentiles) {
-    quantiles.push_back(p / 100.0);
-    const QuantileRanks ranks = quantile_ranks(quantiles.back(), whole.count);
-    layers[1].ranks.push_back(ranks.low);
-    layers[1].ranks.push_back(ranks.high);
+  for (const double q : fractions) {
+    const QuantileRanks ranks = quantile_ranks(q, whole.count);
+    layers[1].ranks.insert(layers[1].ranks.end(), {ranks.low, ranks.high});
   }
   find_order(source, layers, threads);
-  return quantiles_from(layers[1].found.data(), whole.count, quantiles);
+  return layers[1].found;
+}
+
+// Without `moments`, what needs them is NaN.
+IntensityStats describe(const Moments& whole, bool moments) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  const bool known = moments && whole.count > 0;
+  IntensityStats out;
+  out.count = whole.count;
+  out.sum = whole.sum;
+  out.min = known ? whole.min : nan;
+  out.max = known ? whole.max : nan;
+  out.mean = known ? whole.mean : nan;
+  out.std = known ? std::sqrt(whole.deviation_sq / static_cast<double>(whole.count)) : nan;
+  return out;
 }
 
 }  // namespace
 
 IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
-                               const std::vector<double>& percentiles, int threads) {
-  const Tiles tiles{volume.in<float>(kOp), mask, within == Within::nonzero, volume.size()};
-  const int workers = worker_count(tiles.count(), threads);
-  std::vector<std::vector<std::uint8_t>> used(at(workers), std::vector<std::uint8_t>(at(kStatsTile)));
-  std::vector<std::vector<float>> padded(at(workers), std::vector<float>(at(kStatsTile)));
-  std::vector<Chosen> chosen(at(tiles.count()));
-  std::vector<Moments> parts(at(tiles.count()));
-  parallel_for(tiles.count(), threads, [&](std::int64_t tile, int worker) {
-    chosen[at(tile)] = tiles.choose(tile, used[at(worker)].data());
-    parts[at(tile)] = moments_of(tiles, tile, used[at(worker)], padded[at(worker)], chosen[at(tile)].used);
-  });
+                               const std::vector<double>& percentiles, bool only_ranks, int threads) {
+  const Tiles tiles{{volume.in<float>(kOp), mask, within == Within::nonzero, volume.size()}};
+  std::vector<double> fractions;
+  for (const double p : percentiles) fractions.push_back(p / 100.0);
+  FloatRanks ranks(tiles.source, fractions, threads);
+  const bool moments = !only_ranks || !ranks.promising();
   Moments whole = empty_moments();
-  IntensityStats out;
-  for (std::size_t tile = 0; tile < parts.size(); ++tile) {
-    merge_moments(whole, parts[tile]);
-    out.nonfinite += chosen[tile].nonfinite;
+  std::int64_t nonfinite = 0;
+  for (const TileMoments& part : look_at(tiles, moments, ranks, threads)) {
+    if (moments) merge_moments(whole, part.moments);
+    else whole.count += part.moments.count;
+    nonfinite += part.nonfinite;
   }
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const bool any = whole.count > 0;
-  out.count = whole.count;
-  out.sum = whole.sum;
-  out.min = any ? whole.min + 0.0 : nan;
-  out.max = any ? whole.max + 0.0 : nan;
-  out.mean = any ? whole.mean : nan;
-  out.std = any ? std::sqrt(whole.deviation_sq / static_cast<double>(whole.count)) : nan;
-  out.percentiles.assign(percentiles.size(), nan);
-  if (any && !percentiles.empty()) out.percentiles = float_percentiles(tiles, whole, percentiles, threads);
+  IntensityStats out = describe(whole, moments);
+  out.nonfinite = nonfinite;
+  out.percentiles.assign(percentiles.size(), std::numeric_limits<double>::quiet_NaN());
+  if (whole.count == 0 || percentiles.empty()) return out;
+  std::optional<std::vector<float>> values;
+  if (ranks.promising()) values = ranks.found(whole.count);
+  if (!moments) {  // the search wants bounds, however wide
+    whole.max = std::numeric_limits<float>::max();
+    whole.min = -whole.max;
+  }
+  if (!values) values = search_ranks(tiles.source, whole, fractions, threads);
+  out.percentiles = quantiles_from(values->data(), whole.count, fractions);
   return out;
 }
 
 IntensityStats intensity_stats_cpu(const ArrayView& volume, Within within, const ArrayView& mask,
-                                   const std::vector<double>& percentiles, const ArrayView& histogram, int threads) {
+                                   const std::vector<double>& percentiles, const ArrayView& histogram, bool only_ranks,
+                                   int threads) {
   const std::uint8_t* chosen = within == Within::mask ? mask.in<std::uint8_t>(kOp) : nullptr;
   const int used = resolve_threads(threads);
-  if (volume.dtype == Dtype::f32) return float_stats_cpu(volume, within, chosen, percentiles, used);
-  return integer_stats_cpu(volume, within, chosen, percentiles, histogram.axes > 0 ? histogram.out<std::int64_t>(kOp) : nullptr,
-                           used);
+  if (volume.dtype == Dtype::f32) return float_stats_cpu(volume, within, chosen, percentiles, only_ranks, used);
+  std::int64_t* const bins = histogram.axes > 0 ? histogram.out<std::int64_t>(kOp) : nullptr;
+  return integer_stats_cpu(volume, within, chosen, percentiles, bins, only_ranks, used);
 }
 
 }  // namespace layer_fast::impl

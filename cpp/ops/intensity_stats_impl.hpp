@@ -5,14 +5,17 @@
 namespace layer_fast::impl {
 
 IntensityStats intensity_stats_cpu(const ArrayView& volume, Within within, const ArrayView& mask,
-                                   const std::vector<double>& percentiles, const ArrayView& histogram, int threads);
+                                   const std::vector<double>& percentiles, const ArrayView& histogram, bool only_ranks,
+                                   int threads);
 IntensityStats intensity_stats_cuda(const ArrayView& volume, Within within, const ArrayView& mask,
-                                    const std::vector<double>& percentiles, const ArrayView& histogram, int threads);
+                                    const std::vector<double>& percentiles, const ArrayView& histogram, bool only_ranks,
+                                   int threads);
 
 // The two halves of the CPU twin: exact counting for integers, tiles for float32.
 IntensityStats integer_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
-                                 const std::vector<double>& percentiles, std::int64_t* histogram, int threads);
+                                 const std::vector<double>& percentiles, std::int64_t* histogram, bool only_ranks,
+                                 int threads);
 IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
-                               const std::vector<double>& percentiles, int threads);
+                               const std::vector<double>& percentiles, bool only_ranks, int threads);
 
 }  // namespace layer_fast::impl

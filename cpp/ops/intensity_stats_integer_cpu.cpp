@@ -3,9 +3,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "kernels/intensities.hpp"
 #include "layer_fast/error.hpp"
+#include "ops/byte_ranks.hpp"
 #include "ops/float_key.hpp"
 #include "ops/intensity_stats_impl.hpp"
 #include "ops/order_search.hpp"
@@ -126,6 +128,22 @@ IntensityStats moments_only(const ArrayView& volume, bool nonzero, const std::ui
   return out;
 }
 
+std::optional<IntensityStats> ranks_only(const ArrayView& volume, bool nonzero, const std::vector<double>& percentiles,
+                                         int threads) {
+  std::vector<double> fractions;
+  for (const double p : percentiles) fractions.push_back(p / 100.0);
+  const auto found = find_byte_ranks(volume.in<std::uint8_t>(kOp), volume.size(), nonzero, fractions, threads);
+  if (!found) return std::nullopt;
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  IntensityStats out;
+  out.count = found->count;
+  out.min = out.max = out.mean = out.std = nan;
+  out.percentiles.assign(percentiles.size(), nan);
+  const std::vector<float> values(found->values.begin(), found->values.end());
+  if (out.count > 0) out.percentiles = quantiles_from(values.data(), out.count, fractions);
+  return out;
+}
+
 double value_at(std::int64_t rank, const std::int64_t* bins, std::int64_t first) {
   std::int64_t bin = 0;
   while (rank >= bins[bin]) rank -= bins[bin++];
@@ -135,8 +153,12 @@ double value_at(std::int64_t rank, const std::int64_t* bins, std::int64_t first)
 }  // namespace
 
 IntensityStats integer_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
-                                 const std::vector<double>& percentiles, std::int64_t* histogram, int threads) {
+                                 const std::vector<double>& percentiles, std::int64_t* histogram, bool only_ranks,
+                                 int threads) {
   if (histogram == nullptr) return moments_only(volume, within == Within::nonzero, mask, threads);
+  if (only_ranks && volume.dtype == Dtype::u8 && mask == nullptr) {
+    if (const auto found = ranks_only(volume, within == Within::nonzero, percentiles, threads)) return *found;
+  }
   const std::int64_t size = volume.dtype == Dtype::u8 ? 256 : 65536, voxels = volume.size();
   const std::int64_t first = volume.dtype == Dtype::i16 ? -32768 : 0;
   const std::int64_t chunks = (voxels + kChunk - 1) / kChunk;

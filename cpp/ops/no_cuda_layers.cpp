@@ -34,7 +34,7 @@ void layer_compose_cuda(const ArrayView&, const ArrayView&, const ArrayView&, co
 }
 
 IntensityStats intensity_stats_cuda(const ArrayView&, Within, const ArrayView&, const std::vector<double>&,
-                                    const ArrayView&, int) {
+                                    const ArrayView&, bool, int) {
   cpu_only("intensity_stats");
 }
 

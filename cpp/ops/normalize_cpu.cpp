@@ -27,15 +27,18 @@ kernels::Lines::Run run_for(Dtype dtype) {
 void normalize_cpu(const ArrayView& volume, const ArrayView& out, double shift, double scale, bool clip, int threads) {
   auto* to = out.out<float>(kOp);
   const std::int64_t voxels = volume.size();
-  const kernels::Line line{shift, 1.0 / scale, clip};
+  kernels::Line line{shift, 1.0 / scale, clip};
+  if (volume.dtype == Dtype::u8) kernels::lines().split(line);
   const kernels::Lines::Run run = run_for(volume.dtype);
   const auto* from = static_cast<const char*>(volume.data);
   const auto size = static_cast<std::int64_t>(dtype_size(volume.dtype));
   // In place every line is in the cache already when it is written.
   const bool large = voxels * static_cast<std::int64_t>(sizeof(float)) >= last_level_cache_bytes() / 2;
   const bool past_caches = large && volume.data != out.data;
-  parallel_for((voxels + kChunk - 1) / kChunk, resolve_threads(threads), [&](std::int64_t chunk, int) {
-    const std::int64_t start = chunk * kChunk, n = std::min(kChunk, voxels - start);
+  const std::int64_t chunks = (voxels + kChunk - 1) / kChunk;
+  // From the end on: what the statistics read last is still in a cache.
+  parallel_for(chunks, resolve_threads(threads), [&](std::int64_t turn, int) {
+    const std::int64_t start = (chunks - 1 - turn) * kChunk, n = std::min(kChunk, voxels - start);
     run(from + start * size, n, line, to + start, past_caches);
   });
 }

@@ -89,9 +89,10 @@ std::vector<Bracket> whole_brackets(const std::vector<LayerOrder>& layers, const
   return out;
 }
 
-// Appends the bracket, or only its search where it is the last one already.
+// Appends the bracket, or only its search where it is the last one already. Two may begin alike and not be the same: a
+// counted one, and one that begins at the layer's minimum because the sample was wrong.
 void append(std::vector<Bracket>& out, const Bracket& next) {
-  if (out.empty() || out.back().layer != next.layer || out.back().low != next.low) {
+  if (out.empty() || out.back().layer != next.layer || out.back().low != next.low || out.back().high != next.high) {
     out.push_back(next);
   } else {
     out.back().searches.push_back(next.searches[0]);
@@ -102,7 +103,10 @@ void append(std::vector<Bracket>& out, const Bracket& next) {
 void narrow(const Bracket& bracket, const LayerOrder& layer, Search& search, std::size_t which, std::vector<Bracket>& out) {
   std::int64_t below = bracket.below;
   if (search.rank < below) {  // the sample was wrong
-    return append(out, {.layer = bracket.layer, .low = float_key(layer.low), .high = bracket.low - 1, .searches = {which}});
+    return append(out, {.layer = bracket.layer,
+                        .low = float_key(layer.low),
+                        .high = key_below(bracket.low),
+                        .searches = {which}});
   }
   for (std::size_t bin = 0; bin < bracket.bins.size(); ++bin) {
     const std::int64_t inside = bracket.bins[bin];
@@ -111,7 +115,8 @@ void narrow(const Bracket& bracket, const LayerOrder& layer, Search& search, std
       continue;
     }
     const auto low = static_cast<std::uint32_t>(bracket.bin_low(bin));
-    const auto high = static_cast<std::uint32_t>(std::min<std::int64_t>(bracket.high, bracket.bin_low(bin + 1) - 1));
+    const auto next = static_cast<std::uint32_t>(std::min<std::int64_t>(std::int64_t{bracket.high} + 1, bracket.bin_low(bin + 1)));
+    const std::uint32_t high = key_below(next);
     search.key = low;
     if (low == high) return;
     return append(out, {.layer = bracket.layer, .low = low, .high = high, .counted = true, .below = below,

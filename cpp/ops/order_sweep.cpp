@@ -4,6 +4,7 @@
 #include <bit>
 #include <mutex>
 
+#include "kernels/float_stats.hpp"
 #include "kernels/labels.hpp"
 #include "kernels/order.hpp"
 #include "ops/float_key.hpp"
@@ -123,17 +124,17 @@ void count_sweep(const LabelledValues& source, std::size_t layers, std::vector<B
     own.picked.resize(at(kMost + kernels::kPickSlack));
   }
   const std::vector<std::size_t> start = firsts(brackets, first, last, layers);
-  const kernels::Order& kernel = kernels::order();
+  const auto place = kernels::float_stats().place;
   sweep(source, Strips(source.voxels), threads, [&](std::int64_t, int worker, std::uint8_t label, const float* values, std::int64_t n) {
     if (label >= layers) return;
     Counts& own = counts[at(worker)];
     for (std::size_t b = start[label]; b < start[label + std::size_t{1}]; ++b) {
       const Bracket& bracket = brackets[b];
       const float low = float_of_key(bracket.low);
-      if (!bracket.counted) own.below[b - first] += kernel.less(values, n, low);
-      const std::int64_t found = kernel.pick(values, n, low, float_of_key(bracket.high), own.picked.data());
+      const kernels::Place found = place(values, n, low, float_of_key(bracket.high), own.picked.data(), nullptr);
+      own.below[b - first] += found.below;
       std::uint32_t* bins = &own.bins[(b - first) * per];
-      for (std::int64_t i = 0; i < found; ++i) ++bins[(float_key(own.picked[at(i)]) - bracket.low) >> bracket.shift];
+      for (std::int64_t i = 0; i < found.inside; ++i) ++bins[(float_key(own.picked[at(i)]) - bracket.low) >> bracket.shift];
     }
   });
   for (std::size_t b = first; b < last; ++b) {
@@ -161,18 +162,20 @@ void collect_sweep(const LabelledValues& source, std::vector<Bracket>& brackets,
   std::mutex guard;
   for (Bracket& bracket : brackets) bracket.keys.reserve(at(bracket.inside));
   const std::vector<std::size_t> start = firsts(brackets, 0, brackets.size(), layers);
-  const kernels::Order& kernel = kernels::order();
+  const auto place = kernels::float_stats().place;
+  const auto sum_above = kernels::order().above;
   sweep(source, strips, threads, [&](std::int64_t strip, int worker, std::uint8_t label, const float* values, std::int64_t n) {
     if (label >= layers) return;
     if (above.wanted[label] != 0) {
       double lanes[kReduceLanes] = {};
       Part& part = parts[at(strip) * layers + label];
-      part.count += kernel.above(values, n, above.bounds[label], lanes);
+      part.count += sum_above(values, n, above.bounds[label], lanes);
       part.sum += fold_lanes(lanes);
     }
     for (std::size_t b = start[label]; b < start[label + std::size_t{1}]; ++b) {
       float* own = picked[at(worker)].data();
-      const std::int64_t found = kernel.pick(values, n, float_of_key(brackets[b].low), float_of_key(brackets[b].high), own);
+      const float low = float_of_key(brackets[b].low), high = float_of_key(brackets[b].high);
+      const std::int64_t found = place(values, n, low, high, own, nullptr).inside;
       if (found == 0) continue;
       const std::scoped_lock lock(guard);  // seldom: few values are left to collect
       for (std::int64_t i = 0; i < found; ++i) brackets[b].keys.push_back(float_key(own[i]));

@@ -14,7 +14,7 @@ def build_info() -> dict[str, typing.Any]:
     """
     Version, compiler, flags, instruction set, threads and CUDA devices of this build.
     """
-def intensity_stats(volume: typing.Any, *, within: str, mask: typing.Any, percentiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], histogram: typing.Any, threads: typing.SupportsInt | typing.SupportsIndex) -> dict:
+def intensity_stats(volume: typing.Any, *, within: str, mask: typing.Any, percentiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], histogram: typing.Any, only_ranks: bool, threads: typing.SupportsInt | typing.SupportsIndex) -> dict:
     """
     Moments and percentiles of `volume` as a dict; fills `histogram` for integer volumes.
     """

@@ -93,6 +93,13 @@ def past_the_caches() -> None:
     image, mask = rng.random((1, *large.shape), np.float32), np.sort(large % 7, axis=1)
     show("compose large", ops.layer_compose(image, mask, rng.random((1, 7)) > 0.5, fill_values=rng.random((1, 7))))
     show("linear large", ops.resample(image[0, :20, :64, :50], (70, 641, 401)))
+    show("percentile large", ops.normalize(large, method="percentile", within="nonzero"))
+    noise = np.random.default_rng(9).normal(20, 30, large.shape).astype(np.float32)
+    noise[3, 4, :50], noise[5, 6, 7], noise[8] = np.nan, -np.inf, np.round(noise[8] / 50)
+    for within in ("all", "nonzero", large < 90):
+        found = ops.intensity_stats(noise, percentiles=(0.5, 60, 99.5), within=within)
+        show("stats large", np.array([found.count, found.nonfinite, found.mean, found.std, *found.percentiles]))
+        show("percentile large", ops.normalize(noise, method="percentile", within=within))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 import oracle_layers as oracle
 import tolerances
 from layer_fast import ops
-from layered_maps import layered, signed_map
+from layered_maps import at_sample, layered, signed_map
 from process_limits import raw
 
 
@@ -54,6 +54,29 @@ def test_quantiles_of_more_values_than_are_collected(kind: str) -> None:
         share, total = oracle.top_share(x, 0.05), math.fsum(x)
         bound = tolerances.SUM_RELATIVE * (abs(share) + 1) * math.fsum(abs(x)) / abs(total)
         assert abs(moments.top_share[0, layer] - share) <= bound
+
+
+@pytest.mark.parametrize("kind", ["too_high", "too_low", "two_minima", "zeros_below"])
+def test_quantiles_where_the_sample_misleads(kind: str, threads: int) -> None:
+    """The sample says where the ranks lie; where it is wrong the search goes on outside, to the last float."""
+    shape, sample = (50, 100, 200), 1 << 16  # kSample in cpp/ops/order_search.cpp
+    rng = np.random.default_rng(3)
+    seen = rng.uniform(1, 2, sample).astype(np.float32)
+    values = np.full(shape, -1, np.float32)
+    if kind == "too_low":
+        values, seen = -values, -seen
+    elif kind == "zeros_below":  # many tiny negative values and zeros of both signs under a bracket that ends at 0
+        values = (rng.integers(-1, 1, shape) * np.float32(1e-45)).astype(np.float32)
+        values[:, ::3] = -0.0
+        seen = rng.uniform(-1e-45, 1, sample).astype(np.float32)
+    values = at_sample(values, sample, seen)
+    if kind == "two_minima":
+        free = np.flatnonzero(values == -1)
+        values.flat[free[[5, 900]]] = -2, np.nextafter(np.float32(-2), np.float32(-3))
+    asked = (0.0, 0.5, 0.97)
+    moments = ops.layer_reduce(values, np.zeros(shape, np.uint8), num_layers=0, quantiles=asked, threads=threads)
+    assert moments.quantiles is not None
+    np.testing.assert_array_equal(moments.quantiles[0, 0], np.quantile(values.astype(np.float64), asked))
 
 
 def test_quantiles_of_negative_values_and_minus_zero() -> None:

@@ -89,6 +89,7 @@ def _stats(
     threads: int | None,
     op: str,
     histogram: bool = True,
+    only_ranks: bool = False,
 ) -> IntensityStats:
     kind, mask = _within(within, source.shape, op)
     asked = [float(p) for p in percentiles]
@@ -101,6 +102,7 @@ def _stats(
         mask=mask,
         percentiles=asked,
         histogram=bins,
+        only_ranks=only_ranks,
         threads=thread_count(threads, op),
     )
     found["percentiles"] = np.asarray(found["percentiles"], np.float64)
@@ -123,7 +125,7 @@ def _line(
             raise ValueError(f"[{op}] expected window=(lo, hi) with method 'window', got None")
         return _between(float(window[0]), float(window[1]), "window")
     asked = (percentiles or (0.5, 99.5)) if method == "percentile" else ()
-    stats = _stats(source, asked, within, threads, op, histogram=False)
+    stats = _stats(source, asked, within, threads, op, histogram=False, only_ranks=method == "percentile")
     if stats.count == 0:
         raise ValueError(f"[{op}] expected voxels to take statistics of, got none ({stats.nonfinite} are NaN or Inf)")
     if method == "zscore":
