@@ -144,6 +144,8 @@ void with_width(const XPlan& plan, const float* rows, std::int64_t stride, int c
 void largest(const XPlan& plan, const float* rows, std::int64_t stride, int classes, const std::int32_t* groups,
              std::int64_t count, std::uint8_t* label) {
   switch (plan.reach) {
+    case XReach::four: return with_width<XReach::four>(plan, rows, stride, classes, groups, count, label);
+    case XReach::eight: return with_width<XReach::eight>(plan, rows, stride, classes, groups, count, label);
     case XReach::window: return with_width<XReach::window>(plan, rows, stride, classes, groups, count, label);
     case XReach::windows: return with_width<XReach::windows>(plan, rows, stride, classes, groups, count, label);
     case XReach::far: return with_width<XReach::far>(plan, rows, stride, classes, groups, count, label);

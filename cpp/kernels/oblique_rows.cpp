@@ -9,75 +9,74 @@
 namespace layer_fast::kernels::LF_ISA {
 namespace {
 
-template <class T>
-float one(const ObliqueVolume& volume, std::int64_t z, std::int64_t y, std::int64_t x) {
-  const double* map = volume.map;
-  const auto taps_z = voxel::taps_at(voxel::mapped(map, z, y, x), volume.nz, Interpolation::linear);
-  const auto taps_y = voxel::taps_at(voxel::mapped(map + 4, z, y, x), volume.ny, Interpolation::linear);
-  const auto taps_x = voxel::taps_at(voxel::mapped(map + 8, z, y, x), volume.nx, Interpolation::linear);
-  return voxel::sum_taps(static_cast<const T*>(volume.data), volume.ny, volume.nx, taps_z, taps_y, taps_x);
-}
-
 #if defined(__AVX2__)
 
-// Two taps along one axis for four voxels. Indices are whole numbers in double: exact, and 64 bits wide when turned.
-struct Taps4 {
-  __m256d low, high;
-  __m128 low_weight, high_weight;
+// Rows are done in runs: first where all voxels read and with which weights, axis by axis, then the sums. Neither loop
+// waits for the other's long chain of operations.
+constexpr std::int64_t kRun = 128;
+
+struct Run {
+  alignas(32) std::int64_t at[kRun];  // the lower corner; until all axes have added their part, 2^52 more, as a double
+  alignas(32) float low[3][kRun], high[3][kRun];
 };
 
-// Coordinate, clamp, floor and triangle kernel, operation by operation as in voxel::taps_at.
-inline Taps4 taps4(const double* row, double plane, __m256d x, std::int64_t n) {
-  const __m256d one = _mm256_set1_pd(1), last = _mm256_set1_pd(static_cast<double>(n - 1));
-  const __m256d moved = _mm256_add_pd(_mm256_add_pd(_mm256_set1_pd(plane), _mm256_mul_pd(_mm256_set1_pd(row[2]), x)),
-                                      _mm256_set1_pd(row[3]));
-  const __m256d at = _mm256_min_pd(_mm256_max_pd(moved, _mm256_setzero_pd()), last);
-  const __m256d low = _mm256_floor_pd(at), next = _mm256_add_pd(low, one);
-  const __m256d far = _mm256_sub_pd(next, at);  // how far the upper tap is away
-  const __m256d counts = _mm256_cmp_pd(far, one, _CMP_LT_OQ);
-  return {low, _mm256_min_pd(next, last), _mm256_cvtpd_ps(_mm256_sub_pd(one, _mm256_sub_pd(at, low))),
-          _mm256_cvtpd_ps(_mm256_and_pd(counts, _mm256_sub_pd(one, far)))};
-}
+// One axis along an output row.
+struct Axis {
+  double plane, step, offset;  // the coordinate is (plane + step * x) + offset, in this order
+  double last, most;           // the last voxel, and the last one that has a neighbour behind it
+  double stride;               // voxels from one to the next; 0 where there is one only
 
-// Whole numbers from 0 to 2^52 as 64-bit integers.
-inline __m256i whole(__m256d v) {
-  const __m256d magic = _mm256_set1_pd(0x1p52);
-  return _mm256_xor_si256(_mm256_castpd_si256(_mm256_add_pd(v, magic)), _mm256_castpd_si256(magic));
-}
-
-// Where eight voxels read: the lower corner, and how far the upper taps of y and z lie behind it.
-struct Corners {
-  alignas(32) std::int64_t at[8], over_y[8], over_z[8];
+  double operator()(std::int64_t x) const { return (plane + step * static_cast<double>(x)) + offset; }
 };
 
-struct Weights {
-  __m256 low, high;
-};
-
-inline Weights joined(const Taps4& a, const Taps4& b) {
-  return {_mm256_set_m128(b.low_weight, a.low_weight), _mm256_set_m128(b.high_weight, a.high_weight)};
+inline Axis axis_of(const double* map, std::int64_t z, std::int64_t y, std::int64_t n, std::int64_t stride) {
+  return {map[0] * static_cast<double>(z) + map[1] * static_cast<double>(y), map[2], map[3], static_cast<double>(n - 1),
+          static_cast<double>(n > 1 ? n - 2 : 0), static_cast<double>(n > 1 ? stride : 0)};
 }
 
-// Along x both voxels are read at once, so the pair starts at n - 2 at most; there the upper one has all the weight.
-inline Taps4 paired(Taps4 taps, std::int64_t n) {
-  const __m256d start = _mm256_min_pd(taps.low, _mm256_set1_pd(static_cast<double>(n - 2)));
-  const __m256i edge = _mm256_castpd_si256(_mm256_cmp_pd(start, taps.low, _CMP_NEQ_OQ));
-  const __m128 moved = _mm_castsi128_ps(_mm256_castsi256_si128(
-      _mm256_permutevar8x32_epi32(edge, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6))));
-  taps.low = start;
-  taps.high_weight = _mm_blendv_ps(taps.high_weight, taps.low_weight, moved);
-  taps.low_weight = _mm_andnot_ps(moved, taps.low_weight);
-  return taps;
+// Whether output voxels first ... last have both taps inside. Rounding keeps order, so the ends speak for all.
+inline bool inside(const Axis& a, std::int64_t first, std::int64_t last) {
+  const double from = a(first), to = a(last);
+  return from >= 0 && to >= 0 && from < a.last && to < a.last;
 }
 
-inline void corners4(const ObliqueVolume& v, const Taps4& z, const Taps4& y, const Taps4& x, Corners& to, int first) {
-  const __m256d row = _mm256_set1_pd(static_cast<double>(v.nx));
-  const __m256d plane = _mm256_set1_pd(static_cast<double>(v.ny * v.nx));
-  const __m256d at = _mm256_add_pd(_mm256_add_pd(_mm256_mul_pd(z.low, plane), _mm256_mul_pd(y.low, row)), x.low);
-  const auto put = [](std::int64_t* p, __m256d d) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), whole(d)); };
-  put(to.at + first, at);
-  put(to.over_y + first, _mm256_mul_pd(_mm256_sub_pd(y.high, y.low), row));
-  put(to.over_z + first, _mm256_mul_pd(_mm256_sub_pd(z.high, z.low), plane));
+// Two taps of four voxels: coordinate, clamp and triangle kernel with the rounding of voxel::taps_at. The pair always
+// lies in the volume: at its last voxel it starts one before, and 1 - (at - start) is 0 there as it should be. That is
+// the distance to the upper tap as well, which therefore weighs 1 minus it.
+template <bool Inside>
+inline void four(const Axis& axis, __m256d x, __m256d& start, __m128& low, __m128& high) {
+  const auto all = [](double v) { return _mm256_set1_pd(v); };
+  __m256d at = _mm256_add_pd(_mm256_add_pd(all(axis.plane), _mm256_mul_pd(all(axis.step), x)), all(axis.offset));
+  if constexpr (!Inside) at = _mm256_min_pd(_mm256_max_pd(at, _mm256_setzero_pd()), all(axis.last));
+  start = _mm256_floor_pd(at);
+  if constexpr (!Inside) start = _mm256_min_pd(start, all(axis.most));
+  const __m256d far = _mm256_sub_pd(all(1), _mm256_sub_pd(at, start));
+  low = _mm256_cvtpd_ps(far);
+  high = _mm256_cvtpd_ps(_mm256_sub_pd(all(1), far));
+}
+
+// Weights of one axis for `groups` times eight voxels, and its share of where they read.
+template <bool Inside>
+void add_axis(const Axis& given, std::int64_t first, std::int64_t groups, bool from_zero, double* at, float* low,
+              float* high) {
+  const Axis axis = given;
+  const bool turns = axis.step != 0;
+  __m256d x = _mm256_add_pd(_mm256_set1_pd(static_cast<double>(first)), _mm256_setr_pd(0, 1, 2, 3));
+  __m256d start[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+  __m128 l[2] = {_mm_setzero_ps(), _mm_setzero_ps()}, h[2] = {_mm_setzero_ps(), _mm_setzero_ps()};
+  for (std::int64_t i = 0; i < 8 * groups; i += 8) {
+    for (int half = 0; half < 2; ++half, x = _mm256_add_pd(x, _mm256_set1_pd(4))) {
+      if (turns || i == 0) {
+        four<Inside>(axis, x, start[half], l[half], h[half]);
+        start[half] = _mm256_mul_pd(start[half], _mm256_set1_pd(axis.stride));
+      }
+      double* to = at + i + 4 * half;
+      const __m256d before = from_zero ? _mm256_set1_pd(0x1p52) : _mm256_load_pd(to);
+      _mm256_store_pd(to, _mm256_add_pd(before, start[half]));
+      _mm_store_ps(low + i + 4 * half, l[half]);
+      _mm_store_ps(high + i + 4 * half, h[half]);
+    }
+  }
 }
 
 struct Pair {
@@ -89,10 +88,9 @@ inline __m128 two_pairs(const float* a, const float* b) {
                       reinterpret_cast<const __m64*>(b));
 }
 
-template <class At>
-inline Pair pairs(const float* p, At at) {
-  const __m256 even = _mm256_set_m128(two_pairs(p + at(4), p + at(5)), two_pairs(p + at(0), p + at(1)));
-  const __m256 odd = _mm256_set_m128(two_pairs(p + at(6), p + at(7)), two_pairs(p + at(2), p + at(3)));
+inline Pair pairs(const float* p, const std::int64_t* at) {
+  const __m256 even = _mm256_set_m128(two_pairs(p + at[4], p + at[5]), two_pairs(p + at[0], p + at[1]));
+  const __m256 odd = _mm256_set_m128(two_pairs(p + at[6], p + at[7]), two_pairs(p + at[2], p + at[3]));
   return {_mm256_shuffle_ps(even, odd, 0x88), _mm256_shuffle_ps(even, odd, 0xdd)};
 }
 
@@ -103,103 +101,132 @@ inline int word(const void* p) {
   return static_cast<int>(value);
 }
 
-template <class At>
-inline Pair pairs(const std::uint8_t* p, At at) {
-  const auto read = [&](int i) { return static_cast<short>(word<std::uint16_t>(p + at(i))); };
+inline Pair pairs(const std::uint8_t* p, const std::int64_t* at) {
+  const auto read = [&](int i) { return static_cast<short>(word<std::uint16_t>(p + at[i])); };
   const __m256i both = _mm256_cvtepu16_epi32(
       _mm_setr_epi16(read(0), read(1), read(2), read(3), read(4), read(5), read(6), read(7)));
   return {_mm256_cvtepi32_ps(_mm256_and_si256(both, _mm256_set1_epi32(255))),
           _mm256_cvtepi32_ps(_mm256_srli_epi32(both, 8))};
 }
 
-template <class T, class At>
-inline __m256i words(const T* p, At at) {
-  const auto read = [&](int i) { return word<std::uint32_t>(p + at(i)); };
+template <class T>
+inline __m256i words(const T* p, const std::int64_t* at) {
+  const auto read = [&](int i) { return word<std::uint32_t>(p + at[i]); };
   return _mm256_setr_epi32(read(0), read(1), read(2), read(3), read(4), read(5), read(6), read(7));
 }
 
-template <class At>
-inline Pair pairs(const std::uint16_t* p, At at) {
+inline Pair pairs(const std::uint16_t* p, const std::int64_t* at) {
   const __m256i both = words(p, at);
   return {_mm256_cvtepi32_ps(_mm256_and_si256(both, _mm256_set1_epi32(0xffff))),
           _mm256_cvtepi32_ps(_mm256_srli_epi32(both, 16))};
 }
 
-template <class At>
-inline Pair pairs(const std::int16_t* p, At at) {
+inline Pair pairs(const std::int16_t* p, const std::int64_t* at) {
   const __m256i both = words(p, at);
   return {_mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(both, 16), 16)),
           _mm256_cvtepi32_ps(_mm256_srai_epi32(both, 16))};
 }
 
-// a.low * low + a.high * high, where a tap of weight 0 adds nothing, whatever its voxel holds.
-inline __m256 blend(const Weights& a, __m256 low, __m256 high) {
-  const __m256 zero = _mm256_setzero_ps();
-  const auto term = [zero](__m256 w, __m256 v) {
-    return _mm256_and_ps(_mm256_mul_ps(w, v), _mm256_cmp_ps(w, zero, _CMP_NEQ_OQ));
+// The eight corners of eight voxels, named by what is far: the upper tap of z, of y.
+struct Corners {
+  Pair near, z, y, zy;
+};
+
+// weight * voxel along z, then y, then x. Masked: a tap of weight 0 adds nothing, whatever its voxel holds.
+template <bool Masked>
+inline __m256 sum_of(const Corners& c, const Run& run, std::int64_t i) {
+  const auto term = [](const float* weight, __m256 v) {
+    const __m256 w = _mm256_load_ps(weight), product = _mm256_mul_ps(w, v);
+    return Masked ? _mm256_and_ps(product, _mm256_cmp_ps(w, _mm256_setzero_ps(), _CMP_NEQ_OQ)) : product;
   };
-  return _mm256_add_ps(term(a.low, low), term(a.high, high));
+  const auto blend = [&](int axis, __m256 low, __m256 high) {
+    return _mm256_add_ps(term(run.low[axis] + i, low), term(run.high[axis] + i, high));
+  };
+  const __m256 low = blend(1, blend(0, c.near.low, c.z.low), blend(0, c.y.low, c.zy.low));
+  const __m256 high = blend(1, blend(0, c.near.high, c.z.high), blend(0, c.y.high, c.zy.high));
+  return _mm256_add_ps(_mm256_setzero_ps(), blend(2, low, high));  // sums start at 0: no -0 comes out
 }
 
-// How many voxels further the next output row reads, about: its lines are asked for while this row is computed, since
-// rows that cross the volume are nothing that hardware foresees.
-std::int64_t next_row(const ObliqueVolume& v) {
+// T's voxels at run.at[i ... i + 7] and around them, summed.
+template <class T>
+inline __m256 eight(const T* p, std::int64_t over_z, std::int64_t over_y, const Run& run, std::int64_t i) {
+  const std::int64_t* at = run.at + i;
+  const Corners c{pairs(p, at), pairs(p + over_z, at), pairs(p + over_y, at), pairs(p + over_z + over_y, at)};
+  const __m256 sum = sum_of<false>(c, run, i);
+  if constexpr (sizeof(T) < 4) return sum;  // integers times 0 are 0
+  // Weight 0 times NaN or infinity is NaN, and NaN stays: where there is none, no tap was to be masked.
+  if (_mm256_movemask_ps(_mm256_cmp_ps(sum, sum, _CMP_UNORD_Q)) == 0) [[likely]] return sum;
+  return sum_of<true>(c, run, i);
+}
+
+// How many voxels further the output row reads, about, whose lines are asked for while this one is computed: hardware
+// foresees no rows that cross the volume, and memory takes longer than one row of sums.
+std::int64_t rows_ahead(const ObliqueVolume& v) {
+  constexpr double rows = 4;
   const auto steps = [](double d, std::int64_t n) {
     const auto most = static_cast<double>(n);
     return static_cast<std::int64_t>(d > most ? most : d < -most ? -most : d < 0 ? d - 0.5 : d + 0.5);
   };
-  return (steps(v.map[1], v.nz) * v.ny + steps(v.map[5], v.ny)) * v.nx + steps(v.map[9], v.nx);
+  return (steps(rows * v.map[1], v.nz) * v.ny + steps(rows * v.map[5], v.ny)) * v.nx + steps(rows * v.map[9], v.nx);
 }
 
+// Whole numbers as doubles plus 2^52 -> 64-bit integers; and the lines `ahead` of them are asked for.
 template <class T>
-inline void ask_for(const T* p, std::int64_t ahead, const Corners& c, int i) {
-  const auto ask = [&](std::int64_t voxel) {  // by its number: it may lie outside, where nothing is asked for
+void ask_for(const T* p, std::int64_t ahead, std::int64_t over_z, std::int64_t over_y, std::int64_t groups,
+             std::int64_t* at) {
+  const auto ask = [p](std::int64_t voxel) {  // by its number: it may lie outside, where nothing is asked for
     __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::intptr_t>(p) +
                                                      voxel * static_cast<std::int64_t>(sizeof(T))));
   };
-  const std::int64_t at = c.at[i] + ahead;
-  ask(at);
-  ask(at + c.over_y[i]);
-  ask(at + c.over_z[i]);
-  ask(at + c.over_z[i] + c.over_y[i]);
-}
-
-template <class T>
-inline __m256 eight(const ObliqueVolume& v, const double plane[3], std::int64_t x, std::int64_t ahead) {
-  const __m256d first = _mm256_add_pd(_mm256_set1_pd(static_cast<double>(x)), _mm256_setr_pd(0, 1, 2, 3));
-  const __m256d second = _mm256_add_pd(first, _mm256_set1_pd(4));
-  const Taps4 z0 = taps4(v.map, plane[0], first, v.nz), z1 = taps4(v.map, plane[0], second, v.nz);
-  const Taps4 y0 = taps4(v.map + 4, plane[1], first, v.ny), y1 = taps4(v.map + 4, plane[1], second, v.ny);
-  const Taps4 x0 = paired(taps4(v.map + 8, plane[2], first, v.nx), v.nx);
-  const Taps4 x1 = paired(taps4(v.map + 8, plane[2], second, v.nx), v.nx);
-  Corners c;
-  corners4(v, z0, y0, x0, c, 0);
-  corners4(v, z1, y1, x1, c, 4);
-  const T* p = static_cast<const T*>(v.data);
-  ask_for(p, ahead, c, 0);
-  ask_for(p, ahead, c, 4);
-  ask_for(p, ahead, c, 7);
-  const Pair near = pairs(p, [&](int i) { return c.at[i]; });
-  const Pair below = pairs(p, [&](int i) { return c.at[i] + c.over_z[i]; });
-  const Pair right = pairs(p, [&](int i) { return c.at[i] + c.over_y[i]; });
-  const Pair far = pairs(p, [&](int i) { return c.at[i] + c.over_z[i] + c.over_y[i]; });
-  const Weights wz = joined(z0, z1), wy = joined(y0, y1), wx = joined(x0, x1);
-  const __m256 low = blend(wy, blend(wz, near.low, below.low), blend(wz, right.low, far.low));
-  const __m256 high = blend(wy, blend(wz, near.high, below.high), blend(wz, right.high, far.high));
-  return _mm256_add_ps(_mm256_setzero_ps(), blend(wx, low, high));  // sums start at 0: no -0 comes out
+  const __m256i magic = _mm256_castpd_si256(_mm256_set1_pd(0x1p52));
+  for (std::int64_t i = 0; i < 8 * groups; i += 8) {
+    for (int half = 0; half < 8; half += 4) {
+      auto* four = reinterpret_cast<__m256i*>(at + i + half);
+      _mm256_store_si256(four, _mm256_xor_si256(_mm256_load_si256(four), magic));
+    }
+    for (int lane = 0; lane < 8; lane += 4) {
+      const std::int64_t corner = at[i + lane] + ahead;
+      ask(corner);
+      ask(corner + over_y);
+      ask(corner + over_z);
+      ask(corner + over_z + over_y);
+    }
+  }
 }
 
 template <class T>
 void linear(const ObliqueVolume& v, std::int64_t z, std::int64_t y, std::int64_t n, float* out) {
-  double plane[3];
-  for (int a = 0; a < 3; ++a) plane[a] = v.map[4 * a] * static_cast<double>(z) + v.map[4 * a + 1] * static_cast<double>(y);
-  const std::int64_t ahead = next_row(v);
-  std::int64_t x = 0;
-  for (; x + 8 <= n; x += 8) _mm256_storeu_ps(out + x, eight<T>(v, plane, x, ahead));
-  for (; x < n; ++x) out[x] = one<T>(v, z, y, x);
+  const T* p = static_cast<const T*>(v.data);
+  const std::int64_t plane = v.ny * v.nx, over_z = v.nz > 1 ? plane : 0, over_y = v.ny > 1 ? v.nx : 0;
+  const Axis axes[3] = {axis_of(v.map, z, y, v.nz, plane), axis_of(v.map + 4, z, y, v.ny, v.nx),
+                        axis_of(v.map + 8, z, y, v.nx, 1)};
+  Run run;
+  for (std::int64_t x = 0; x < n; x += kRun, out += kRun) {
+    const std::int64_t count = n - x < kRun ? n - x : kRun, groups = (count + 7) / 8;
+    for (int a = 0; a < 3; ++a) {
+      const auto add = inside(axes[a], x, x + 8 * groups - 1) ? add_axis<true> : add_axis<false>;
+      add(axes[a], x, groups, a == 0, reinterpret_cast<double*>(run.at), run.low[a], run.high[a]);
+    }
+    ask_for(p, rows_ahead(v), over_z, over_y, groups, run.at);
+    std::int64_t i = 0;
+    for (; i + 8 <= count; i += 8) _mm256_storeu_ps(out + i, eight(p, over_z, over_y, run, i));
+    if (i == count) continue;
+    alignas(32) float rest[8];
+    _mm256_store_ps(rest, eight(p, over_z, over_y, run, i));
+    for (std::int64_t j = i; j < count; ++j) out[j] = rest[j - i];
+  }
 }
 
 #else
+
+template <class T>
+float one(const ObliqueVolume& volume, std::int64_t z, std::int64_t y, std::int64_t x) {
+  const double* map = volume.map;
+  const auto taps_z = voxel::taps_at(voxel::mapped(map, z, y, x), volume.nz, Interpolation::linear);
+  const auto taps_y = voxel::taps_at(voxel::mapped(map + 4, z, y, x), volume.ny, Interpolation::linear);
+  const auto taps_x = voxel::taps_at(voxel::mapped(map + 8, z, y, x), volume.nx, Interpolation::linear);
+  return voxel::sum_taps(static_cast<const T*>(volume.data), volume.ny, volume.nx, taps_z, taps_y, taps_x);
+}
 
 template <class T>
 void linear(const ObliqueVolume& v, std::int64_t z, std::int64_t y, std::int64_t n, float* out) {

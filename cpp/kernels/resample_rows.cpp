@@ -123,6 +123,8 @@ void with_width(const XPlan& plan, const float* row, float* out) {
 
 void along_x(const XPlan& plan, const float* row, float* out) {
   switch (plan.reach) {
+    case XReach::four: return with_width<XReach::four>(plan, row, out);
+    case XReach::eight: return with_width<XReach::eight>(plan, row, out);
     case XReach::window: return with_width<XReach::window>(plan, row, out);
     case XReach::windows: return with_width<XReach::windows>(plan, row, out);
     case XReach::far: return with_width<XReach::far>(plan, row, out);
@@ -210,6 +212,7 @@ const ResampleRows resample_rows{
     {combine<std::uint16_t>, cross<std::uint16_t>},
     {combine<float>, cross<float>},
     kLanes,
+    kHalves,
     along_x,
     pick_u8,
     stream,

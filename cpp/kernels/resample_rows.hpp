@@ -13,6 +13,8 @@ inline constexpr std::int64_t kRowSlack = 16;
 // How the x pass finds its taps; made for `lanes` by ops/x_plan.cpp. Arrays are tap-major; outputs are
 // rounded up to whole groups of `lanes`, with weight 0 in the last ones.
 enum class XReach {
+  four,     // all taps of each half group lie within four floats after its base
+  eight,    // within eight
   window,   // each tap of a group lies within `lanes` floats after base[0]
   windows,  // each half group's within `lanes` floats after its own base
   far,      // further apart: `index` only
@@ -25,8 +27,11 @@ struct XPlan {
   const float* weight = nullptr;
   const std::int32_t* index = nullptr;
   const std::int32_t* base = nullptr;  // two to a group
-  const std::int32_t* lane = nullptr;  // index - base
+  const std::int32_t* lane = nullptr;  // index - base; for four and eight see lane_of_half
 };
+
+// The lane of an input that lies `after` its half group's base: which of four, and in the sign which four.
+inline constexpr std::int32_t lane_of_half(std::int32_t after) { return after < 4 ? after : (after - 4) | INT32_MIN; }
 
 // Nearest neighbours along x: out[x] = row[base[x / 8] + lane[x]], lane < 16. `lane` is followed by 8 readable bytes,
 // and base + 16 lies within the row.
@@ -49,7 +54,8 @@ struct RowKernels {
 
 struct ResampleRows {
   RowKernels u8, i16, u16, f32;
-  int lanes;  // the group of along_x; 1: it reads `index` alone
+  int lanes;    // the group of along_x; 1: it reads `index` alone
+  bool halves;  // whether it knows the reaches four and eight, which are the fastest
   // out[x] = sum over taps of weight * row[index], in tap order.
   void (*along_x)(const XPlan& plan, const float* row, float* out);
   // next: the row that comes after, to fetch it early.

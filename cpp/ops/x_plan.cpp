@@ -22,11 +22,39 @@ XPass::XPass(const AxisTaps& taps) : rows_(kernels::resample_rows()) {
       if (x < plan_.n) weight_[to] = taps.weights(x)[t];
     }
   }
-  if (lanes > 1) find_windows(lanes);
+  if (lanes > 1 && !(rows_.halves && find_halves(lanes))) find_windows(lanes);
   plan_.weight = weight_.data();
   plan_.index = index_.data();
   plan_.base = base_.data();
   plan_.lane = lane_.data();
+}
+
+// Whether all taps of half a group lie close together.
+bool XPass::find_halves(int lanes) {
+  const std::int64_t half = lanes / 2, stride = plan_.groups * lanes;
+  std::int32_t most = 0;
+  for (std::int64_t x = 0; x < stride; x += half) {
+    std::int32_t low = index_[static_cast<std::size_t>(x)], high = low;
+    for (int t = 0; t < plan_.width; ++t) {
+      const auto part = index_.begin() + t * stride + x;
+      const auto [first, last] = std::minmax_element(part, part + half);
+      low = std::min(low, *first);
+      high = std::max(high, *last);
+    }
+    most = std::max(most, high - low);
+    base_.push_back(low);
+  }
+  if (most >= 8) {
+    base_.clear();
+    return false;
+  }
+  plan_.reach = most < 4 ? XReach::four : XReach::eight;
+  lane_.resize(index_.size());
+  for (std::size_t i = 0; i < index_.size(); ++i) {  // the taps share the bases
+    const std::int64_t part = static_cast<std::int64_t>(i) % stride / half;
+    lane_[i] = kernels::lane_of_half(index_[i] - base_[static_cast<std::size_t>(part)]);
+  }
+  return true;
 }
 
 void XPass::find_windows(int lanes) {

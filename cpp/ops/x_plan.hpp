@@ -21,6 +21,7 @@ class XPass {
   const kernels::XPlan& plan() const { return plan_; }
 
  private:
+  bool find_halves(int lanes);
   void find_windows(int lanes);
 
   const kernels::ResampleRows& rows_;

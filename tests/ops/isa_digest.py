@@ -39,7 +39,22 @@ def resampling() -> None:
                 show(
                     f"{dtype} {kind} mapped", ops.resample(volume, (11, 19, 23), interpolation=kind, grid_map=grid_map)
                 )
+            for width in (70, 49, 34, 26, 20):  # taps of a group of outputs closer together and further apart
+                show(f"{dtype} {kind} wide {width}", ops.resample(volume, (3, 5, width), interpolation=kind))
+        crossing(dtype, volume)
         show(f"{dtype} antialias", ops.resample(volume, (4, 9, 11), antialias=True, window=(20, 200)))
+
+
+def crossing(dtype: str, volume: Any) -> None:
+    """Maps that mix the axes: long rows, rows that leave the volume, whole steps beside NaN, axes of one voxel."""
+    inside = np.eye(4)
+    inside[:3] = [[0.05, 0.1, 0.05, 1.5], [0.1, 0.9, -0.01, 4.0], [0.02, 0.03, 0.17, 1.25]]
+    whole = np.array([[0, 1.0, 0, 0], [1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]])
+    show(f"{dtype} long rows", ops.resample(volume, (6, 11, 270), grid_map=inside))
+    show(f"{dtype} leaving", ops.resample(volume, (6, 11, 300), grid_map=OBLIQUE * [[2], [2], [2], [1]]))
+    show(f"{dtype} swapped", ops.resample(volume, (37, 21, 41), grid_map=whole))
+    for flat in (volume[3:4], volume[:, 4:5], volume[:1, :1], volume[:, :, 5:7]):
+        show(f"{dtype} {flat.shape}", ops.resample(flat.copy(), (5, 6, 29), grid_map=OBLIQUE))
 
 
 def labels() -> None:
