@@ -162,7 +162,7 @@ def test_agreement_of_a_reduced_precision_is_written_into_the_run(
     run_cohort(table, models, tmp_path / "out", {"precision": "bfloat16"})
     written = run_json(tmp_path / "out")
     assert written["engine"] == {"engine": "openvino", "version": "2", "precision": "bfloat16", "threads": 1}
-    assert set(written["precision_agreement"]) == {"tiny_classifier_bmode/0"}
+    assert set(written["precision_agreement"]) == {"bmode/tiny_classifier_bmode/0"}
     for figures in (f for kinds in written["precision_agreement"].values() for f in kinds.values()):
         assert 0 < figures["logits_l2"] < 2**-7 and 0 < figures["logits_max_abs"] < 0.1
         assert figures["map_cosine"] is None or 0.999 < figures["map_cosine"] < 1

@@ -44,6 +44,11 @@ class ModelPackage:
     path: Path
 
     @property
+    def label(self) -> str:
+        """SETUP/NAME/MEMBER, which no other package of a run has: several setups may share a name and a member."""
+        return f"{self.manifest.setup}/{self.manifest.name}/{self.manifest.member}"
+
+    @property
     def model_bytes(self) -> bytes:
         """The ONNX file, as verified."""
         return self.files[MODEL_FILE]

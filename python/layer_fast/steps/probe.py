@@ -55,7 +55,7 @@ def precision_agreement(packages: list[ModelPackage], config: RunConfig, engine:
     """
     found: dict[str, dict[str, Any]] = {}
     for package in packages:
-        own = found.setdefault(f"{package.manifest.name}/{package.manifest.member}", {})
+        own = found.setdefault(package.label, {})
         for kind in graph_kinds(config.methods):
             model, feeds = compiled(package, kind, config.target), _feeds(package, kind, _AGREEMENT_INPUTS)
             label = f"{package.manifest.name} ({kind})"
