@@ -16,9 +16,10 @@ from .engines import engine_facts
 from .engines.choice import choose
 from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
+from .steps.compiled import Graphs
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
-from .steps.lane import Lane
+from .steps.lane import Lane, check_profile
 from .steps.picture import save_pictures
 from .steps.prepare import ModelInput, prepare
 from .steps.probe import checks, precision_agreement, probe
@@ -52,6 +53,9 @@ class Pipeline:
         if not self._classifiers():
             held = ", ".join(self.models.classifiers) or "none"
             raise ConfigError(f"setups {self.config.setups}: the models hold classifiers for {held}")
+        for package in self._classifiers():
+            check_profile(package, self.config)  # before anything slow
+        self._graphs = Graphs(self.config.target)
         self._choose_engine(kept_choice)
         self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
@@ -123,12 +127,13 @@ class Pipeline:
     def _choose_engine(self, kept: dict[str, Any] | None) -> None:
         c, packages = self.config, self._classifiers()
         segmenter = (self.models.segmenter,) if self.models.segmenter and c.mask != "given" else ()
-        probes = lambda: [probe(packages[0], c), *checks((*segmenter, *packages), c)]  # noqa: E731
+        graphs = self._graphs
+        probes = lambda: [probe(packages[0], c, graphs), *checks((*segmenter, *packages), c, graphs)]  # noqa: E731
         self.engine_choice = choose(c.engine, probes, threads=c.engine_threads, precision=c.precision, kept=kept)
         self._engine: str = self.engine_choice["chosen"]
         self.facts = RunFacts.of(self.models, c, engine_facts(self._engine, c.engine_threads, c.precision))
         reduced = c.precision != "float32"
-        self.precision_agreement = precision_agreement(packages, c, self._engine) if reduced else None
+        self.precision_agreement = precision_agreement(packages, c, graphs, self._engine) if reduced else None
 
     def _borrow_lane(self) -> Lane:
         try:
@@ -136,7 +141,7 @@ class Pipeline:
         except queue.Empty:
             c = self.config
             share = max(1, thread_budget() // self.lanes)
-            lane = Lane(self._engine, c, share)
+            lane = Lane(self._engine, c, share, self._graphs)
             self._made.append(lane)
             return lane
 

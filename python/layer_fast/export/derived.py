@@ -11,6 +11,7 @@ import numpy as np
 from .. import graphs
 from ..errors import ConfigError, ModelError
 from ..graphs.prepare import prepare
+from ..models.graph_checks import added_output
 from ..models.manifest import GraphKind
 from .batch import TINY, Array, draw, opened
 from .facts import Facts
@@ -108,11 +109,6 @@ def make_graph(model: onnx.ModelProto, facts: Facts, cam: Cam, kind: str) -> onn
     return make(model, facts.output, cam.tensor)
 
 
-def new_output(kind: str, facts: Facts) -> str:
-    """The name of what a graph adds."""
-    return f"grad_{facts.input}" if kind == "gradient" else "cam"
-
-
 def check_runs(
     model: onnx.ModelProto, made: dict[str, onnx.ModelProto], facts: Facts, sizes: tuple[int, ...]
 ) -> dict[str, Array]:
@@ -128,7 +124,7 @@ def check_runs(
     added = {}
     for kind, graph in made.items():
         feeds = {facts.input: image, "cotangent": cotangent}
-        forward, added[kind] = opened(graph, f"graph {kind}")(feeds, (facts.output, new_output(kind, facts)))
+        forward, added[kind] = opened(graph, f"graph {kind}")(feeds, (facts.output, added_output(kind, facts.input)))
         worst = float(np.abs(forward - plain).max()) / scale
         if not worst <= FORWARD_SAME:
             raise ModelError(f"graph {kind}: expected the model's own output beside the map, found it off by {worst:g}")

@@ -16,6 +16,7 @@ from ..engines import choose_engine
 from ..errors import ConfigError, ReadError, StepFailure
 from ..io import load_table
 from ..models import ModelPackage, mean_profile, new_salt, subject_hash
+from ..steps.compiled import Graphs
 from ..steps.lane import Lane
 from ..steps.prepare import prepare
 from ..steps.read import read
@@ -74,7 +75,7 @@ def _scans(
     package: ModelPackage, refs: list[ScanRef], seen: _Seen, tick: Tick | None
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
     config = make_config()
-    lane = Lane(choose_engine("onnxruntime"), config, thread_budget())
+    lane = Lane(choose_engine("onnxruntime"), config, thread_budget(), Graphs(config.target))
     manifest = package.manifest
     for done, ref in enumerate(refs, 1):
         try:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 DOMAINS = ("", "ai.onnx")
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 OPSETS = range(13, 24)
-ADDED_OUTPUTS = {"gradient": "grad_{}", "gradcam": "cam", "hirescam": "cam"}
+
+
+def added_output(kind: str, image: str) -> str:
+    """The name of what a graph of this kind adds to a model; image: the model's input."""
+    return f"grad_{image}" if kind == "gradient" else "cam"
 
 
 def parse(data: bytes, where: str) -> onnx.ModelProto:
@@ -107,7 +111,7 @@ def check_added_graph(model: onnx.ModelProto, kind: str, manifest: Manifest, whe
     wanted, found = {manifest.input, "cotangent"}, [value.name for value in _inputs(model)]
     if set(found) != wanted:
         raise ModelError(f"{where}: expected the inputs {sorted(wanted)}, found {found}")
-    output, outputs = ADDED_OUTPUTS[kind].format(manifest.input), [value.name for value in model.graph.output]
+    output, outputs = added_output(kind, manifest.input), [value.name for value in model.graph.output]
     if output not in outputs:
         raise ModelError(f"{where}: expected an output named {output!r}, found {outputs}")
 
