@@ -11,7 +11,7 @@ import numpy as np
 from .. import graphs
 from ..errors import ConfigError, ModelError
 from ..graphs.prepare import prepare
-from ..models.graph_checks import added_output
+from ..models.graph_checks import added_output, stated_ranks
 from ..models.manifest import GraphKind
 from .batch import TINY, Array, draw, opened
 from .facts import Facts
@@ -44,7 +44,7 @@ def choose_activation(model: onnx.ModelProto, output: str, wanted: str | None, s
             raise
         say(f"no activation for class activation maps: {error}")
         return Cam(None, ())
-    ranks = _ranks(model)
+    ranks = stated_ranks(prepare(model).graph)
     rank = len(model.graph.input[0].type.tensor_type.shape.dim)
     candidates = tuple(name for name in found if ranks.get(name) == rank)[:MAX_CANDIDATES]
     if wanted is not None:
@@ -60,14 +60,6 @@ def choose_activation(model: onnx.ModelProto, output: str, wanted: str | None, s
     others = f"; {len(candidates) - 1} more in cam_candidates" if len(candidates) > 1 else ""
     say(f"activation: {candidates[0]!r}{others}")
     return Cam(candidates[0], candidates)
-
-
-def _ranks(model: onnx.ModelProto) -> dict[str, int]:
-    """Number of axes of every tensor a node makes, where shape inference knows it."""
-    shapes = prepare(model).graph
-    made = {name for node in model.graph.node for name in node.output}
-    values = (v for v in [*shapes.value_info, *shapes.output] if v.name in made)
-    return {v.name: len(v.type.tensor_type.shape.dim) for v in values if v.type.tensor_type.HasField("shape")}
 
 
 def check_kinds(kinds: Sequence[str] | None, role: str) -> None:
