@@ -11,7 +11,7 @@ from ..errors import ModelError
 from ..graphs.check import check_sizes
 from ..models import ModelPackage
 from ..models.manifest import Parity
-from .batch import settle
+from .batch import opened, settle
 from .derived import KINDS, Cam, check_runs, choose_activation, make_graph, make_graphs
 from .differences import gradient_parity
 from .facts import Facts, Geometry, check_against, check_output, facts_of, geometry_of
@@ -109,10 +109,12 @@ def finish(
     """Add what the training scans give, write the folder and load it. Raises as training_facts and write_folder."""
     check_free(out)
     document = base_document(made.fields, made.facts, made.geometry, made.cam)
+    manifest, files = contents(document, made.model, {}, {}, None)
+    early = ModelPackage(manifest, files, None, "draft", out)
+    if manifest.slice_axis is not None:
+        opened(early.volume_model, f"{out}: the loop over slices")  # as every run will
     profile = None
     if cohort is not None:
-        manifest, files = contents(document, made.model, {}, {}, None)
-        early = ModelPackage(manifest, files, None, "draft", out)
         found = training_facts(early, cohort, made.fields.profile_bins, skip_bad=skip_bad, say=say, tick=tick)
         profile = found.profile
         document |= {"training_subjects": found.subjects, "logit_sd_train": found.logit_sd}
