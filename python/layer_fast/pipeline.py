@@ -241,8 +241,11 @@ class Pipeline:
         def take(work: Work) -> tuple[Scan, LayerMask, list[Explanation], Path]:
             return work.need_scan(), work.need_mask(), work.explanations, paths[work.ref.scan_id]
 
+        def verb(items: list[tuple[Scan, LayerMask, list[Explanation], Path]]) -> list[Path]:
+            return save_pictures(items, lane)
+
         def put(work: Work, saved: Path) -> None:
             """Nothing of the picture enters the record."""
 
         wanted = [work for work in works if work.ref.scan_id in paths]
-        advance("picture", wanted, lane, take=take, verb=save_pictures, put=put)
+        advance("picture", wanted, lane, take=take, verb=verb, put=put)
