@@ -149,6 +149,18 @@ def test_the_picture_of_an_ensemble_is_its_mean(models: Path, table: Path, tmp_p
         np.testing.assert_allclose(found, (first[scan_id] + second[scan_id]) / 2, tolerances.ENGINE_RTOL)
 
 
+def test_a_volume_is_measured_and_resampled_once_for_all_models(
+    models: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segmenter and three classifiers see two volumes on one grid."""
+    calls: list[str] = []
+    for name in ("resample", "intensity_stats"):
+        real = getattr(lf.ops, name)
+        monkeypatch.setattr(lf.ops, name, lambda *a, _f=real, _n=name, **k: calls.append(_n) or _f(*a, **k))
+    assert lf.Pipeline(models).process(lf.load_table(table)[0]).status == "ok"
+    assert sorted(calls) == ["intensity_stats"] * 2 + ["resample"] * 2
+
+
 def test_what_cannot_run_is_refused_before_the_first_scan(models: Path, tmp_path: Path) -> None:
     only = tmp_path / "only"
     shutil.copytree(models / "segmenter", only / "segmenter")

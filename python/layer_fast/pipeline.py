@@ -21,7 +21,7 @@ from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
 from .steps.lane import Lane, check_profile
 from .steps.picture import save_pictures
-from .steps.prepare import ModelInput, prepare
+from .steps.prepare import ModelInput, Shared, prepare
 from .steps.probe import checks, precision_agreement, probe
 from .steps.read import align, read
 from .steps.record import RunFacts, record
@@ -173,10 +173,14 @@ class Pipeline:
             work.model_input = model_input
             work.flag(*model_input.flags)
 
-        def verb(scans: list[Scan]) -> list[ModelInput]:
-            return prepare(scans, lane, package, self.config.fov_tolerance)
+        def take(work: Work) -> tuple[Scan, Shared]:
+            work.shared = work.shared or Shared()
+            return work.need_scan(), work.shared
 
-        advance("prepare", works, lane, take=Work.need_scan, verb=verb, put=put)
+        def verb(items: list[tuple[Scan, Shared]]) -> list[ModelInput]:
+            return prepare(items, lane, package, self.config.fov_tolerance)
+
+        advance("prepare", works, lane, take=take, verb=verb, put=put)
 
     def _mask(self, works: list[Work], lane: Lane) -> None:
         """Give every scan its layer mask: the given one or the segmenter's, as `config.mask` says."""

@@ -18,7 +18,7 @@ from ..io import load_table
 from ..models import ModelPackage, mean_profile, new_salt, subject_hash
 from ..steps.compiled import Graphs
 from ..steps.lane import Lane
-from ..steps.prepare import prepare
+from ..steps.prepare import Shared, prepare
 from ..steps.read import read
 from ..steps.segment import given_masks
 from ..types import REGIONS, ScanRef
@@ -81,7 +81,7 @@ def _scans(
         try:
             (scan,) = read([ref], lane, config)
             (mask,) = given_masks([scan])
-            (made,) = prepare([scan], lane, package, config.fov_tolerance)
+            (made,) = prepare([(scan, Shared())], lane, package, config.fov_tolerance)
             (logits,) = lane.forward(package).run({manifest.input: made.image[None]}, (manifest.output,))
             (margin,) = package.target_values(logits, "margin")
             if not np.isfinite(margin):
