@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..graphs.heads import PASSING
 from ..models.graph_checks import ranks
 
 if TYPE_CHECKING:
     import onnx
-
-PASSING = ("Identity", "Flatten", "Reshape", "Squeeze", "Dropout")
 
 
 def squashing(model: onnx.ModelProto) -> onnx.NodeProto | None:
