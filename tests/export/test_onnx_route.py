@@ -25,7 +25,7 @@ def export(model: onnx.ModelProto, out: Path, fields: dict[str, Any] | None = No
 
 
 def session(package: ModelPackage, name: str) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(package.files[name], providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession((package.path / name).read_bytes(), providers=["CPUExecutionProvider"])
 
 
 def test_everything_is_found_made_and_hashed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..graphs.check import check_sizes
 from ..models import ModelPackage
-from ..models.manifest import Parity
+from ..models.manifest import MODEL_FILE, Parity
 from .batch import opened, settle
 from .derived import KINDS, Cam, check_runs, choose_activation, make_graph, make_graphs
 from .differences import gradient_parity
@@ -110,7 +110,7 @@ def finish(
     check_free(out)
     document = base_document(made.fields, made.facts, made.geometry, made.cam)
     manifest, files = contents(document, made.model, {}, {}, None)
-    early = ModelPackage(manifest, files, None, "draft", out)
+    early = ModelPackage(manifest, files[MODEL_FILE], {}, None, "draft", out)
     if manifest.slice_axis is not None:
         opened(early.volume_model, f"{out}: the loop over slices")  # as every run will
     profile = None
@@ -124,7 +124,7 @@ def finish(
         say(f"no cohort of training scans: {evidence}whether a subject was seen in training will be \"unknown\"")
     _, files = contents(document, made.model, made.graphs, made.parity, profile)
     package = write_folder(out, files)
-    sizes = ", ".join(f"{name} {len(data):,} bytes" for name, data in package.files.items())
+    sizes = ", ".join(f"{name} {size:,} bytes" for name, size in package.file_bytes.items())
     left = [kind for kind in KINDS if kind not in made.graphs]
     say(f"wrote {out}: {sizes}" + (f"; without {', '.join(left)}" if left else ""))
     return package
