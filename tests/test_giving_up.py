@@ -11,6 +11,7 @@ import pytest
 
 import tiny
 from layer_fast.cohort import run_cohort
+from layer_fast.config import RESULT_VERSION
 from layer_fast.errors import ConfigError
 from layer_fast.pipeline import Pipeline
 
@@ -75,7 +76,7 @@ def test_a_run_that_is_done_has_not_given_up(models: Path, table: Path, tmp_path
     assert (run.counts, run.gave_up, run.reused) == ({"ok": 2, "quarantined": 28}, "", 30)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"result_version": 2}', "\xff"])
+@pytest.mark.parametrize("text", ["{", "[]", f'{{"result_version": {RESULT_VERSION}}}', "\xff"])
 def test_facts_of_an_earlier_run_that_cannot_be_read_are_no_missing_ones(
     models: Path, tmp_path: Path, text: str
 ) -> None:
