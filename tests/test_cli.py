@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,28 @@ def test_a_run_writes_tables_and_report(place: Path, tmp_path: Path) -> None:
     again = layer_fast("report", tmp_path)
     assert again.returncode == 0
     assert "muscle" in again.stdout
+
+
+def test_a_report_of_another_versions_results_is_refused(tmp_path: Path) -> None:
+    for name in ("layers.parquet", "scans.parquet"):
+        (tmp_path / name).write_bytes(b"never read")
+    for old in ({"models": []}, {"models": [], "result_version": 1}):
+        (tmp_path / "run.json").write_text(json.dumps(old))
+        done = layer_fast("report", tmp_path)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert f"found version {old.get('result_version')}" in " ".join(done.stderr.split())
+
+
+def test_setups_that_share_a_name_keep_their_own_logit_sd(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "models", tmp_path / "models")
+    for sd, setup in ((2.0, "bmode"), (4.0, "swe")):
+        path = tmp_path / "models" / setup / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "name": "tiny", "logit_sd_train": sd}))
+    out = ("--models", tmp_path / "models", "--out", tmp_path / "out", "--setups", "bmode", "swe")
+    done = layer_fast("run", place / "cohort/cohort.csv", *out)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads((tmp_path / "out" / "claims.json").read_text())["cells"]
+    assert {(c["setup"], c["logit_sd"]) for c in cells if c["logit_sd"]} == {("bmode", 2.0), ("swe", 4.0)}
 
 
 def test_bad_scans_give_exit_code_3_and_are_named(place: Path, tmp_path: Path) -> None:

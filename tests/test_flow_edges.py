@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import layer_fast as lf
 import tiny
+import tolerances
 from layer_fast.cohort import run_cohort
 from layer_fast.errors import ConfigError
 from layer_fast.steps.read import outside
@@ -66,7 +67,7 @@ def test_nothing_is_invented_outside_a_smaller_shear_wave_box(models: Path) -> N
     held = lf.Scan(whole.ref, {**whole.volumes, "swe": box}, {}, {"bmode": "0" * 64, "swe": "1" * 64})
     assert lf.Pipeline(models).process(held).code == "geometry_mismatch"
     record = lf.Pipeline(models, {"geometry": "resample"}).process(held)
-    assert "partly_outside:swe" in record.flags
+    assert [flag for flag in record.flags if "swe" in flag] == ["resample:swe", "partly_outside:swe"]
     assert record.scan["swe_valid_fraction"] == pytest.approx(np.isfinite(box.array).sum() / tiny.bmode(0).size)
 
 
@@ -121,6 +122,39 @@ def test_exposure_is_each_members_own(models: Path, table: Path, tmp_path: Path)
     found = {(r["subject"], r["member"], r["exposure"]) for r in rows(tmp_path / "out", "layers")}
     assert found == {("p00", "0", "unseen"), ("p00", "1", "seen"), ("p01", "0", "unseen"), ("p01", "1", "unseen")}
     assert {r["subject"]: r["exposure"] for r in rows(tmp_path / "out", "scans")} == {"p00": "seen", "p01": "unseen"}
+
+
+def test_the_picture_of_an_ensemble_is_its_mean(models: Path, table: Path, tmp_path: Path) -> None:
+    two = tmp_path / "two"
+    shutil.copytree(models, two)
+    shutil.copytree(two / "bmode", two / "bmode1")
+    manifest = json.loads((two / "bmode1" / "manifest.json").read_text())
+    manifest |= {"member": "1", "target": {"positive": "case", "negative": "control"}, "cam_tensor": "conv"}
+    (two / "bmode1" / "manifest.json").write_text(json.dumps(manifest))
+
+    def maps(folder: Path, out: str) -> dict[str, NDArray[Any]]:
+        run_cohort(table, folder, tmp_path / out, {"setups": ("bmode",), "methods": ("gradcam",)})
+        held = [np.load(path, allow_pickle=False) for path in (tmp_path / out / "pictures").glob("*.npz")]
+        return {str(one["scan_id"]): one["map_bmode"] for one in held}
+
+    both, first = maps(two, "both"), maps(models, "first")
+    (two / "bmode" / "manifest.json").unlink()
+    second = maps(two, "second")
+    for scan_id, found in both.items():
+        assert not np.array_equal(first[scan_id], second[scan_id])
+        np.testing.assert_allclose(found, (first[scan_id] + second[scan_id]) / 2, tolerances.ENGINE_RTOL)
+
+
+def test_a_volume_is_measured_and_resampled_once_for_all_models(
+    models: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segmenter and three classifiers see two volumes on one grid."""
+    calls: list[str] = []
+    for name in ("resample", "intensity_stats"):
+        real = getattr(lf.ops, name)
+        monkeypatch.setattr(lf.ops, name, lambda *a, _f=real, _n=name, **k: calls.append(_n) or _f(*a, **k))
+    assert lf.Pipeline(models).process(lf.load_table(table)[0]).status == "ok"
+    assert sorted(calls) == ["intensity_stats"] * 2 + ["resample"] * 2
 
 
 def test_what_cannot_run_is_refused_before_the_first_scan(models: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from . import _version
 from .config import RESULT_VERSION, RunConfig, as_yaml
-from .errors import TableError
+from .errors import ConfigError, TableError
 from .files import sweep, write_atomic
 from .io import load_table
 from .ledger import Ledger, locked
@@ -104,11 +104,34 @@ def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[
     return known
 
 
-def _noting(refs: Iterable[ScanRef], seen: dict[str, Inputs]) -> Iterator[ScanRef]:
-    """Pass scans on, noting size and mtime of their files before they are read."""
+@dataclass(slots=True)
+class _Bad:
+    """How many scans of the run are bad. known: records that stand count too, or each resume would run as many bad
+    scans again before it gives up; a scan whose file was mended since is not among them."""
+
+    known: int
+    share: float
+    scans: int
+    new: int = 0
+
+    @property
+    def why(self) -> str:
+        """Why the run gives up; "" while it does not."""
+        bad, allowed = self.known + self.new, self.share * self.scans
+        if bad < _FEW_BAD or bad <= allowed:
+            return ""
+        earlier = f", {self.known} of them of earlier runs" if self.known else ""
+        return f"{bad} bad scans{earlier} are more than max_bad_share allows ({allowed:g} of {self.scans})"
+
+
+def _todo(refs: list[ScanRef], known: dict[str, ScanRecord], seen: dict[str, Inputs], bad: _Bad) -> Iterator[ScanRef]:
+    """The scans to run, until too many are bad; size and mtime of their files are noted before they are read."""
     for ref in refs:
-        seen[ref.scan_id] = file_stats(ref)
-        yield ref
+        if bad.why:
+            return
+        if ref.scan_id not in known:
+            seen[ref.scan_id] = file_stats(ref)
+            yield ref
 
 
 def _run(
@@ -121,23 +144,23 @@ def _run(
     stop: threading.Event,
 ) -> tuple[dict[str, Status], str]:
     """Run what is not known and commit each record as it comes. Gives the status of every scan that has a record of
-    this run, and why the run gave up, if it did."""
+    this run, and why the run gave up, if it did: then no further batch begins, and those begun are kept."""
     for done, record in enumerate(known.values(), start=1):
         progress(done, len(refs), record)
     current: dict[str, Status] = {scan_id: record.status for scan_id, record in known.items()}
     seen: dict[str, Inputs] = {}
-    allowed = pipeline.config.max_bad_share * len(refs)
-    todo = _noting((ref for ref in refs if ref.scan_id not in known), seen)
-    bad = 0
-    with closing(pipeline.stream(todo, pictures=pictures, stop=stop)) as records:
+    bad = _Bad(sum(_is_bad(record) for record in known.values()), pipeline.config.max_bad_share, len(refs))
+    with closing(pipeline.stream(_todo(refs, known, seen, bad), pictures=pictures, stop=stop)) as records:
         for done, record in enumerate(records, start=len(known) + 1):
             ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
             current[record.scan_id] = record.status
             progress(done, len(refs), record)
-            bad += record.status in ("quarantined", "failed")
-            if bad >= _FEW_BAD and bad > allowed:
-                return current, f"{bad} bad scans are more than max_bad_share allows ({allowed:g} of {len(refs)})"
-    return current, ""
+            bad.new += _is_bad(record)
+    return current, bad.why if len(current) < len(refs) else ""
+
+
+def _is_bad(record: ScanRecord) -> bool:
+    return record.status in ("quarantined", "failed")
 
 
 def _records(
@@ -188,13 +211,19 @@ def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
 
 
 def _kept_choice(out: Path) -> dict[str, Any] | None:
-    """The engine of the run whose folder this is, with the reason for it, or None where there was none."""
+    """The engine of the run whose folder this is, with the reason for it, or None where there was none or its records
+    are of another version. Raises ConfigError where run.json is there and does not say."""
+    path = out / "run.json"
     try:
-        facts = json.loads((out / "run.json").read_bytes())
-        engine = facts["engine"]["engine"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # nothing that this version would go on with
-    choice = facts.get("engine_choice")
+        facts = json.loads(path.read_bytes())
+        if facts["result_version"] != RESULT_VERSION:
+            return None  # its records are redone
+        engine, choice = facts["engine"]["engine"], facts.get("engine_choice")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: expected the facts of an earlier run, found {type(error).__name__}: {error}; "
+                          f"remove it or name another folder") from error  # fmt: skip
     if isinstance(choice, dict) and choice.get("chosen") == engine:
         return choice
     return {"chosen": engine, "why": "the engine of the run in this folder"}

@@ -16,7 +16,7 @@ from .errors import ConfigError
 from .files import read_yaml
 from .types import MODALITIES, SETUPS
 
-RESULT_VERSION = 2  # raise it with every change that moves a number; records of other versions are redone
+RESULT_VERSION = 3  # raise it with every change that moves a number; records of other versions are redone
 
 CAM_METHODS: tuple[str, ...] = ("gradcam", "hirescam")
 GRADIENT_METHODS: tuple[str, ...] = ("gradient", "input_x_gradient", "integrated_gradients", "smoothgrad")

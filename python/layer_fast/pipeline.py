@@ -16,11 +16,12 @@ from .engines import engine_facts
 from .engines.choice import choose
 from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
+from .steps.compiled import Graphs
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
-from .steps.lane import Lane
+from .steps.lane import Lane, check_profile
 from .steps.picture import save_pictures
-from .steps.prepare import ModelInput, prepare
+from .steps.prepare import ModelInput, Shared, prepare
 from .steps.probe import checks, precision_agreement, probe
 from .steps.read import align, read
 from .steps.record import RunFacts, record
@@ -52,6 +53,9 @@ class Pipeline:
         if not self._classifiers():
             held = ", ".join(self.models.classifiers) or "none"
             raise ConfigError(f"setups {self.config.setups}: the models hold classifiers for {held}")
+        for package in self._classifiers():
+            check_profile(package, self.config)  # before anything slow
+        self._graphs = Graphs(self.config.target)
         self._choose_engine(kept_choice)
         self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
@@ -123,12 +127,13 @@ class Pipeline:
     def _choose_engine(self, kept: dict[str, Any] | None) -> None:
         c, packages = self.config, self._classifiers()
         segmenter = (self.models.segmenter,) if self.models.segmenter and c.mask != "given" else ()
-        probes = lambda: [probe(packages[0], c), *checks((*segmenter, *packages), c)]  # noqa: E731
+        graphs = self._graphs
+        probes = lambda: [probe(packages[0], c, graphs), *checks((*segmenter, *packages), c, graphs)]  # noqa: E731
         self.engine_choice = choose(c.engine, probes, threads=c.engine_threads, precision=c.precision, kept=kept)
         self._engine: str = self.engine_choice["chosen"]
         self.facts = RunFacts.of(self.models, c, engine_facts(self._engine, c.engine_threads, c.precision))
         reduced = c.precision != "float32"
-        self.precision_agreement = precision_agreement(packages, c, self._engine) if reduced else None
+        self.precision_agreement = precision_agreement(packages, c, graphs, self._engine) if reduced else None
 
     def _borrow_lane(self) -> Lane:
         try:
@@ -136,7 +141,7 @@ class Pipeline:
         except queue.Empty:
             c = self.config
             share = max(1, thread_budget() // self.lanes)
-            lane = Lane(self._engine, c, share)
+            lane = Lane(self._engine, c, share, self._graphs)
             self._made.append(lane)
             return lane
 
@@ -168,10 +173,14 @@ class Pipeline:
             work.model_input = model_input
             work.flag(*model_input.flags)
 
-        def verb(scans: list[Scan]) -> list[ModelInput]:
-            return prepare(scans, lane, package, self.config.fov_tolerance)
+        def take(work: Work) -> tuple[Scan, Shared]:
+            work.shared = work.shared or Shared()
+            return work.need_scan(), work.shared
 
-        advance("prepare", works, lane, take=Work.need_scan, verb=verb, put=put)
+        def verb(items: list[tuple[Scan, Shared]]) -> list[ModelInput]:
+            return prepare(items, lane, package, self.config.fov_tolerance)
+
+        advance("prepare", works, lane, take=take, verb=verb, put=put)
 
     def _mask(self, works: list[Work], lane: Lane) -> None:
         """Give every scan its layer mask: the given one or the segmenter's, as `config.mask` says."""
@@ -236,8 +245,11 @@ class Pipeline:
         def take(work: Work) -> tuple[Scan, LayerMask, list[Explanation], Path]:
             return work.need_scan(), work.need_mask(), work.explanations, paths[work.ref.scan_id]
 
+        def verb(items: list[tuple[Scan, LayerMask, list[Explanation], Path]]) -> list[Path]:
+            return save_pictures(items, lane)
+
         def put(work: Work, saved: Path) -> None:
             """Nothing of the picture enters the record."""
 
         wanted = [work for work in works if work.ref.scan_id in paths]
-        advance("picture", wanted, lane, take=take, verb=save_pictures, put=put)
+        advance("picture", wanted, lane, take=take, verb=verb, put=put)

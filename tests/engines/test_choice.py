@@ -116,6 +116,15 @@ def test_an_engine_that_was_not_measured_must_agree_too(
             choose("auto" if kept else "openvino", lambda: [PROBE], threads=1, kept=kept)
 
 
+def test_what_could_not_be_compared_is_said(installed: dict[str, str]) -> None:
+    installed["onnxruntime"] = "missing: pip install onnxruntime"
+    asked = choose("openvino", nothing_to_measure, threads=1)
+    assert asked["why"] == "asked for; its numbers were not compared, for onnxruntime is not installed"
+    assert choose("auto", nothing_to_measure, threads=1, kept=asked)["why"] == asked["why"], "said once"
+    installed["onnxruntime"] = "1.0"
+    assert choose("auto", nothing_to_measure, threads=1, kept=asked)["why"] == "asked for"
+
+
 def test_with_one_engine_nothing_is_measured(installed: dict[str, str]) -> None:
     installed["openvino"] = "missing: pip install 'layer_fast[openvino]'"
     found = choose("auto", nothing_to_measure, threads=1)

@@ -12,13 +12,16 @@ import pytest
 
 import tiny
 import tolerances
-from layer_fast import engines, info
+from layer_fast import engines, info, steps
 from layer_fast.cli import main
 from layer_fast.cohort import run_cohort
+from layer_fast.config import make_config
 from layer_fast.engines import available_engines, choice
-from layer_fast.errors import EngineError
+from layer_fast.errors import EngineError, ModelError
+from layer_fast.models import load_models
 from layer_fast.pipeline import Pipeline
 from layer_fast.steps import probe
+from layer_fast.steps.compiled import Graphs
 from layer_fast.steps.probe import compare
 
 OTHERS = [
@@ -122,16 +125,69 @@ def test_a_measured_choice_is_written_into_the_run(
     ("methods", "graph"),
     [
         (("gradcam",), "gradcam, batch 4"),
-        (("gradient",), "gradient, batch 4"),
+        (("gradient",), "gradient, batch 1"),
+        (("gradient", "smoothgrad"), "gradient, batch 16"),
+        (("gradient", "integrated_gradients"), "gradient, batch 32"),
         (("layer_ablation",), "forward, batch 32"),
     ],
 )
 def test_the_graph_that_is_measured_is_one_the_run_calls(models: Path, methods: tuple[str, ...], graph: str) -> None:
     pipeline = Pipeline(models, {"methods": methods, "engine": "onnxruntime"})
-    found = probe.probe(pipeline.models.classifiers["bmode"][0], pipeline.config)
+    found = probe.probe(pipeline.models.classifiers["bmode"][0], pipeline.config, Graphs("margin"))
     assert found.label == f"tiny_classifier_bmode ({graph})"
     opened = engines.open_engine("onnxruntime", found.model, threads=1, label=found.label)
     assert len(opened.run(found.feeds, found.outputs)[0]) == len(found.feeds["image"])
+
+
+def test_drawn_inputs_keep_to_the_memory_budget(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One gradient of a network whose activations take 12 MB needs the whole budget of 24 MB."""
+    monkeypatch.setattr("layer_fast.steps.compiled.activation_bytes", lambda package: 12 << 20)
+    sizes: list[int] = []
+
+    class Watched(Rounded):
+        def run(self, feeds: dict[str, Any], outputs: tuple[str, ...]) -> list[Any]:
+            sizes.append(len(feeds["image"]))
+            return super().run(feeds, outputs)
+
+    def opened(name: str, model: bytes, *, precision: str, **options: Any) -> Any:
+        return Watched(engines.open_engine(name, model, **options))
+
+    config = make_config({"methods": ("integrated_gradients", "smoothgrad"), "gradient_memory_mb": 24})
+    package, built = load_models(models).classifiers["bmode"][0], Graphs("margin")
+    assert probe.probe(package, config, built).label.endswith("(gradient, batch 1)")
+    assert [len(p.feeds["image"]) for p in probe.checks((package,), config, built)] == [2, 1], "forward, gradient"
+    monkeypatch.setattr(probe, "open_engine", opened)
+    found = probe.precision_agreement([package], config, built, "onnxruntime")[package.label]
+    assert sizes == [8, 8, *[1] * 16] and found["gradient"]["inputs"] == 8
+
+
+def test_a_graph_is_built_once_for_measuring_checks_and_lanes(
+    models: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    real = steps.compiled.compiled
+
+    def counted(package: Any, kind: str, target: str) -> bytes:
+        built.append(f"{package.manifest.name} {kind}")
+        return real(package, kind, target)
+
+    monkeypatch.setattr(steps.compiled, "compiled", counted)
+    monkeypatch.delenv(choice.VARIABLE, raising=False)
+    run_cohort(table, models, tmp_path / "out", {**METHODS, "lanes": 3, "scan_batch": 1})
+    classifier = [f"tiny_classifier_bmode {kind}" for kind in ("forward", "gradcam", "gradient")]
+    assert sorted(built) == sorted([*classifier, "tiny_segmenter_bmode forward"])
+
+
+def test_a_missing_profile_is_said_before_engines_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.write_models(tmp_path / "models", ("bmode",)) / "bmode" / "manifest.json"
+    manifest = json.loads(folder.read_text())
+    del manifest["fill_profile"], manifest["logit_sd_train"], manifest["files"]["fill_profile.json"]
+    folder.write_text(json.dumps(manifest))
+    monkeypatch.setattr("layer_fast.pipeline.choose", lambda *_, **__: pytest.fail("measured first"))
+    with pytest.raises(ModelError, match="need a fill profile"):
+        Pipeline(tmp_path / "models")
 
 
 class Rounded:
@@ -162,7 +218,7 @@ def test_agreement_of_a_reduced_precision_is_written_into_the_run(
     run_cohort(table, models, tmp_path / "out", {"precision": "bfloat16"})
     written = run_json(tmp_path / "out")
     assert written["engine"] == {"engine": "openvino", "version": "2", "precision": "bfloat16", "threads": 1}
-    assert set(written["precision_agreement"]) == {"tiny_classifier_bmode/0"}
+    assert set(written["precision_agreement"]) == {"bmode/tiny_classifier_bmode/0"}
     for figures in (f for kinds in written["precision_agreement"].values() for f in kinds.values()):
         assert 0 < figures["logits_l2"] < 2**-7 and 0 < figures["logits_max_abs"] < 0.1
         assert figures["map_cosine"] is None or 0.999 < figures["map_cosine"] < 1

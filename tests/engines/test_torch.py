@@ -82,6 +82,16 @@ def test_maps_of_all_classes() -> None:
     assert relative(found, wanted) < tolerances.ENGINE_PAIR
 
 
+@pytest.mark.parametrize("stated", [False, True])
+@pytest.mark.parametrize("kind", ["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"])
+def test_a_reduction_over_no_axes_takes_each_element_alone(kind: str, stated: bool) -> None:
+    x = np.random.default_rng(3).uniform(0.5, 2, (2, 3)).astype(np.float32)
+    constants = [np.zeros(0, np.int64)] if stated else []
+    model = single.model(f"Reduce{kind}", x, constants, attributes={"noop_with_empty_axes": 1, "keepdims": 0}, opset=18)
+    found, wanted = run_both(model, {"x": x})["y"]
+    np.testing.assert_allclose(found, wanted, tolerances.ENGINE_PAIR)
+
+
 def test_global_lp_pool() -> None:
     """The one operator without a case in the onnx package."""
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)

@@ -11,7 +11,9 @@ import pytest
 
 import tiny
 from export import small
+from layer_fast import graphs
 from layer_fast.cli import main
+from layer_fast.errors import ModelError
 from layer_fast.export import export_onnx
 from layer_fast.export.describe import describe_onnx
 
@@ -86,6 +88,32 @@ def test_what_would_be_refused(tmp_path: Path) -> None:
     foreign.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
     (reason,) = described(tmp_path, foreign)["refused"]
     assert "com.example" in reason
+
+
+BROKEN: dict[str, tuple[str, list[str], list[str]]] = {
+    "a constant without a value": ("Constant", [], ["extra"]),
+    "a constant without an output": ("Constant", [], []),
+    "an operator without inputs": ("Identity", [], ["extra"]),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_malformed_node_is_a_reason_not_a_traceback(fault: str, tmp_path: Path) -> None:
+    kind, inputs, outputs = BROKEN[fault]
+    model = small.classifier()
+    model.graph.node.insert(0, onnx.helper.make_node(kind, inputs, outputs, name="odd"))
+    found = described(tmp_path, model)
+    assert found["refused"] and "not valid ONNX" in found["refused"][0] and kind in found["refused"][0]
+    for make in (graphs.find_activations, graphs.gradient, graphs.gradcam):
+        with pytest.raises(ModelError, match="not valid ONNX"):
+            make(model)
+
+
+def test_a_last_node_without_inputs_is_refused(tmp_path: Path) -> None:
+    model = small.classifier()
+    del model.graph.node[-1].input[:]
+    model.graph.node[-1].op_type = "Identity"
+    assert "not valid ONNX" in described(tmp_path, model)["refused"][0]
 
 
 def test_a_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

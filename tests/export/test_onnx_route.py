@@ -26,7 +26,7 @@ def export(model: onnx.ModelProto, out: Path, fields: dict[str, Any] | None = No
 
 
 def session(package: ModelPackage, name: str) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(package.files[name], providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession((package.path / name).read_bytes(), providers=["CPUExecutionProvider"])
 
 
 def test_everything_is_found_made_and_hashed(tmp_path: Path) -> None:
@@ -126,6 +126,25 @@ def test_a_final_softmax_is_left_out(tmp_path: Path) -> None:
         export(ending("Sigmoid"), tmp_path / "two")
     with pytest.raises(ModelError, match="expected logits"):
         export(ending("Softmax", axis=0), tmp_path / "two")
+
+
+def test_a_final_softmax_over_the_last_axis_is_left_out_where_no_shape_is_stated(tmp_path: Path) -> None:
+    model = ending("Softmax", axis=-1)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    assert "Softmax" not in {node.op_type for node in export(model, tmp_path / "out").model.graph.node}
+
+
+def test_a_softmax_over_space_in_front_of_a_flatten_stays_refused(tmp_path: Path) -> None:
+    """Axis -1 of (batch, classes, 1, 1, 1) is not the classes, though it is of what Flatten makes of it."""
+    model = ending("Flatten")
+    shape = onnx.numpy_helper.from_array(np.array([-1, 2, 1, 1, 1]), "five")
+    model.graph.initializer.append(shape)
+    own = model.graph.node[-1].input[0]
+    model.graph.node.insert(len(model.graph.node) - 1, onnx.helper.make_node("Reshape", [own, "five"], ["map"]))
+    model.graph.node.insert(len(model.graph.node) - 1, onnx.helper.make_node("Softmax", ["map"], ["soft"], axis=-1))
+    model.graph.node[-1].input[0] = "soft"
+    with pytest.raises(ModelError, match="expected logits"):
+        export(model, tmp_path / "out")
 
 
 def test_open_sizes_take_the_stated_grid(tmp_path: Path) -> None:

@@ -124,6 +124,14 @@ def foreign_domain() -> onnx.ModelProto:
     return model
 
 
+def test_a_slice_model_that_no_run_could_open_is_no_package(tmp_path: Path) -> None:
+    """Also without a cohort, where nothing is run: opset 22 is taken, but not by the loop over slices."""
+    model = small.classifier(sizes=small.GRID[1:])
+    model.opset_import[0].version = 22
+    refused(tmp_path, model, small.fields_2d(), "opset of the graph: expected 13 to 21, found", ModelError)
+    assert list(tmp_path.iterdir()) == []
+
+
 def old_opset() -> onnx.ModelProto:
     model = small.classifier()
     model.opset_import[0].version = 11

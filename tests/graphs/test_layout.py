@@ -49,6 +49,12 @@ def test_the_tensor_in_front_of_the_transpose_is_offered(axes: tuple[int, int]) 
     assert graphs.find_activations(network([last(), NORM, mean("normed", *axes)])) == ["conv"]
 
 
+def test_a_tensor_of_unknown_rank_is_passed_over() -> None:
+    """Squeeze without axes leaves the rank open where the batch is."""
+    nodes = [n("Squeeze", ["conv"], ["any"]), n("Relu", ["any"], ["bent"]), n("Reshape", ["bent", "back"], ["four"])]
+    assert graphs.find_activations(network([*nodes, mean("four", 2, 3)], back=[-1, 5, 6, 7])) == ["four", "conv"]
+
+
 def test_the_map_of_that_tensor_is_right() -> None:
     """Against Grad-CAM written out, with the gradient of the pooled features from the gradient graph."""
     model = network([last(), NORM, mean("normed", 1, 2)])

@@ -78,6 +78,10 @@ REDUCE: list[Case] = (
         for kind in ("Mean", "Sum", "Max", "Min", "L1", "L2", "SumSquare", "LogSum", "LogSumExp", "Prod")
     ]
     + [
+        (f"Reduce{kind}", P, [], {"noop_with_empty_axes": 1, "keepdims": 0}, 13 if kind == "Sum" else 18)
+        for kind in ("Mean", "Sum", "Max", "Min", "L1", "L2", "SumSquare", "LogSum", "LogSumExp", "Prod")
+    ]
+    + [
         ("Softmax", A, [], {"axis": 1}, 13),
         ("LogSoftmax", A, [], {"axis": -1}, 13),
         ("CumSum", A, [np.array(1)], {}, 14),

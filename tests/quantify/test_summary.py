@@ -211,8 +211,19 @@ def test_every_member_of_an_ensemble_has_its_own_logit_sd(tables: Any) -> None:
     assert [c["logit_sd"] for c in got if c["method"] == "layer_shapley"] == [2.0, 4.0]
     assert cell(summary(layers, scans, logit_sd={"toy": 2.0}, **QUICK))["logit_sd"] == 2.0
     assert cell(summary(layers, scans, logit_sd={"other": 2.0}, **QUICK))["logit_sd"] is None
-    with pytest.raises(ValueError, match="expected a logit SD of toy/0"):
+    with pytest.raises(ValueError, match="expected a logit SD of bmode/toy/0"):
         summary(both, scans, logit_sd={"toy": 2.0}, **QUICK)
+
+
+def test_setups_of_one_name_and_member_have_their_own_logit_sd(tables: Any) -> None:
+    layers, scans, _, _ = tables
+    both = [row for row in layers if row["method"] == "layer_shapley"]
+    both += [{**row, "setup": "swe"} for row in both]
+    got = summary(both, scans, logit_sd={"bmode/toy/0": 2.0, "swe/toy/0": 4.0}, **QUICK)["cells"]
+    assert [(c["setup"], c["logit_sd"]) for c in got] == [("bmode", 2.0), ("swe", 4.0)]
+    for shared in ("toy", "toy/0"):
+        with pytest.raises(ValueError, match=f"expected a logit SD of bmode/toy/0, for {shared} means several"):
+            summary(both, scans, logit_sd={shared: 2.0}, **QUICK)
 
 
 def test_regions_say_in_how_many_subjects_they_are() -> None:

@@ -21,7 +21,7 @@ def described(package: ModelPackage) -> dict[str, Any]:
     return fields | {
         "path": str(package.path),
         "sha256": package.sha256,
-        "file_bytes": {name: len(data) for name, data in package.files.items()},
+        "file_bytes": package.file_bytes,
         "training_subjects": len(known.hashes) if known else None,
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cohort import CohortRun, run_cohort
-from ..config import RunConfig, make_config, read_config
+from ..config import RESULT_VERSION, RunConfig, make_config, read_config
 from ..errors import LayerFastError
 from ..files import write_atomic
 from ..models.manifest import Target
@@ -69,9 +69,9 @@ def write_summary(results: Path) -> dict[str, Any]:
     for name in ("layers.parquet", "scans.parquet", "run.json"):
         if not (results / name).is_file():
             raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
-    facts = json.loads((results / "run.json").read_text(encoding="utf-8"))
+    facts = _run_facts(results / "run.json")
     classifiers = [p for p in facts["models"] if p["target"] is not None]
-    spread = {f"{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
+    spread = {f"{p['setup']}/{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
     explained = [Target(**p["target"]) for p in classifiers]
     targets = {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
     layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
@@ -79,6 +79,21 @@ def write_summary(results: Path) -> dict[str, Any]:
     write_atomic(results / "claims.json", quantify.claims_json(summary))
     write_report(results)
     return summary
+
+
+def _run_facts(path: Path) -> dict[str, Any]:
+    """run.json of a run of this version: what an older one means by a column or a number may be another thing."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LayerFastError(f"{path}: expected the facts of a run as JSON, found: {error}") from error
+    found = facts.get("result_version") if isinstance(facts, dict) else None
+    if found != RESULT_VERSION:
+        raise LayerFastError(
+            f"{path}: expected results of version {RESULT_VERSION}, found version {found}; `layer-fast run` into this "
+            f"folder makes them anew"
+        )
+    return dict(facts)
 
 
 def summarise(results: Path, *, as_json: bool) -> int:

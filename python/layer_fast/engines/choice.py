@@ -22,6 +22,7 @@ BUDGET_SECONDS = 3.0
 MAX_ROUNDS = 9
 CLEAR = 1.5  # three rounds are enough where every run of one engine is this much faster than any of the others
 VARIABLE = "LAYER_FAST_ENGINE"
+UNCOMPARED = f"; its numbers were not compared, for {MEASURED[0]} is not installed"
 
 Open = Callable[[str, bytes, str], Engine]
 """(engine, model, label) -> opened engine."""
@@ -54,7 +55,8 @@ def choose(
     wanted: an engine, or "auto": then bfloat16 means openvino, `kept` (the choice of the run that goes on) is taken
     as it is, the environment variable LAYER_FAST_ENGINE names one, or the installed engines are measured on `probes`.
     Whichever it is, an engine other than ONNX Runtime must agree with it on every probe ("left_out" says why one that
-    was measured did not). Raises EngineError with the reason and what to type.
+    was measured did not, "why" where ONNX Runtime is not there to compare with). Raises EngineError with the reason and
+    what to type.
     """
 
     def opened(name: str, model: bytes, label: str) -> Engine:
@@ -64,9 +66,12 @@ def choose(
     decided = _decided(wanted, precision, kept)
     if decided is None:
         return measure(MEASURED, probes(), opened)
-    if decided["chosen"] != MEASURED[0] and not available_engines()[MEASURED[0]].startswith("missing"):
-        verify(decided["chosen"], probes(), opened)
-    return decided
+    if decided["chosen"] == MEASURED[0]:
+        return decided
+    if available_engines()[MEASURED[0]].startswith("missing"):
+        return decided | {"why": f"{decided['why'].removesuffix(UNCOMPARED)}{UNCOMPARED}"}
+    verify(decided["chosen"], probes(), opened)
+    return decided | {"why": decided["why"].removesuffix(UNCOMPARED)}
 
 
 def _decided(wanted: str, precision: str, kept: dict[str, Any] | None) -> dict[str, Any] | None:

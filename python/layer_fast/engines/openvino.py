@@ -95,7 +95,8 @@ def _runtime() -> Any:
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
     """`import openvino` tells its maker's server that it was imported and writes an identifier into the user's home,
-    if the package openvino_telemetry is there. Hidden from it, it takes the stub that it brings for that case."""
+    if the package openvino_telemetry is there. Where that is hidden, OpenVINO takes the replacement that it brings for
+    that case."""
     name = "openvino_telemetry"
     before = sys.modules.get(name, ...)
     sys.modules[name] = None  # type: ignore[assignment]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..graphs.check import check_sizes
 from ..models import ModelPackage
-from ..models.manifest import Parity
-from .batch import settle
+from ..models.manifest import MODEL_FILE, Parity
+from .batch import opened, settle
 from .derived import KINDS, Cam, check_runs, choose_activation, make_graph, make_graphs
 from .differences import gradient_parity
 from .facts import Facts, Geometry, check_against, check_output, facts_of, geometry_of
@@ -109,10 +109,12 @@ def finish(
     """Add what the training scans give, write the folder and load it. Raises as training_facts and write_folder."""
     check_free(out)
     document = base_document(made.fields, made.facts, made.geometry, made.cam)
+    manifest, files = contents(document, made.model, {}, {}, None)
+    early = ModelPackage(manifest, files[MODEL_FILE], {}, None, "draft", out)
+    if manifest.slice_axis is not None:
+        opened(early.volume_model, f"{out}: the loop over slices")  # as every run will
     profile = None
     if cohort is not None:
-        manifest, files = contents(document, made.model, {}, {}, None)
-        early = ModelPackage(manifest, files, None, "draft", out)
         found = training_facts(early, cohort, made.fields.profile_bins, skip_bad=skip_bad, say=say, tick=tick)
         profile = found.profile
         document |= {"training_subjects": found.subjects, "logit_sd_train": found.logit_sd}
@@ -122,7 +124,7 @@ def finish(
         say(f"no cohort of training scans: {evidence}whether a subject was seen in training will be \"unknown\"")
     _, files = contents(document, made.model, made.graphs, made.parity, profile)
     package = write_folder(out, files)
-    sizes = ", ".join(f"{name} {len(data):,} bytes" for name, data in package.files.items())
+    sizes = ", ".join(f"{name} {size:,} bytes" for name, size in package.file_bytes.items())
     left = [kind for kind in KINDS if kind not in made.graphs]
     say(f"wrote {out}: {sizes}" + (f"; without {', '.join(left)}" if left else ""))
     return package

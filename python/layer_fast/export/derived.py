@@ -11,8 +11,9 @@ import numpy as np
 from .. import graphs
 from ..errors import ConfigError, ModelError
 from ..graphs.prepare import prepare
+from ..models.graph_checks import added_output, stated_ranks
 from ..models.manifest import GraphKind
-from .batch import TINY, Array, draw, opened
+from .batch import TINY, draw, opened
 from .facts import Facts
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def choose_activation(model: onnx.ModelProto, output: str, wanted: str | None, s
             raise
         say(f"no activation for class activation maps: {error}")
         return Cam(None, ())
-    ranks = _ranks(model)
+    ranks = stated_ranks(prepare(model).graph)
     rank = len(model.graph.input[0].type.tensor_type.shape.dim)
     candidates = tuple(name for name in found if ranks.get(name) == rank)[:MAX_CANDIDATES]
     if wanted is not None:
@@ -59,14 +60,6 @@ def choose_activation(model: onnx.ModelProto, output: str, wanted: str | None, s
     others = f"; {len(candidates) - 1} more in cam_candidates" if len(candidates) > 1 else ""
     say(f"activation: {candidates[0]!r}{others}")
     return Cam(candidates[0], candidates)
-
-
-def _ranks(model: onnx.ModelProto) -> dict[str, int]:
-    """Number of axes of every tensor a node makes, where shape inference knows it."""
-    shapes = prepare(model).graph
-    made = {name for node in model.graph.node for name in node.output}
-    values = (v for v in [*shapes.value_info, *shapes.output] if v.name in made)
-    return {v.name: len(v.type.tensor_type.shape.dim) for v in values if v.type.tensor_type.HasField("shape")}
 
 
 def check_kinds(kinds: Sequence[str] | None, role: str) -> None:
@@ -108,30 +101,21 @@ def make_graph(model: onnx.ModelProto, facts: Facts, cam: Cam, kind: str) -> onn
     return make(model, facts.output, cam.tensor)
 
 
-def new_output(kind: str, facts: Facts) -> str:
-    """The name of what a graph adds."""
-    return f"grad_{facts.input}" if kind == "gradient" else "cam"
-
-
 def check_runs(
     model: onnx.ModelProto, made: dict[str, onnx.ModelProto], facts: Facts, sizes: tuple[int, ...]
-) -> dict[str, Array]:
+) -> None:
     """Run every graph on drawn inputs, a batch of two: its forward must be the model's, what it adds must be finite.
-
-    Returns kind -> what it added, for a cotangent of one for the last class. Raises ModelError.
-    """
+    Raises ModelError."""
     image = draw((2, facts.channels, *sizes), seed=1)
     (plain,) = opened(model, "model.onnx")({facts.input: image}, (facts.output,))
     cotangent = np.zeros_like(plain)
     cotangent[:, -1] = 1
     scale = max(float(np.abs(plain).max()), TINY)
-    added = {}
     for kind, graph in made.items():
         feeds = {facts.input: image, "cotangent": cotangent}
-        forward, added[kind] = opened(graph, f"graph {kind}")(feeds, (facts.output, new_output(kind, facts)))
+        forward, added = opened(graph, f"graph {kind}")(feeds, (facts.output, added_output(kind, facts.input)))
         worst = float(np.abs(forward - plain).max()) / scale
         if not worst <= FORWARD_SAME:
             raise ModelError(f"graph {kind}: expected the model's own output beside the map, found it off by {worst:g}")
-        if not np.isfinite(added[kind]).all():
+        if not np.isfinite(added).all():
             raise ModelError(f"graph {kind}: expected finite values, found NaN or infinity")
-    return added

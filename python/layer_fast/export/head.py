@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..graphs.heads import PASSING
+from ..models.graph_checks import ranks
 
 if TYPE_CHECKING:
     import onnx
-
-PASSING = ("Identity", "Flatten", "Reshape", "Squeeze", "Dropout")
 
 
 def squashing(model: onnx.ModelProto) -> onnx.NodeProto | None:
@@ -33,7 +33,7 @@ def without_softmax(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto
     if found is None:
         return model, False
     axis = next((a.i for a in found.attribute if a.name == "axis"), -1)
-    rank = _rank(model)
+    rank = ranks(model, where).get(found.output[0], 0)
     if found.op_type != "Softmax" or not (axis == 1 or axis + rank == 1):
         raise ModelError(f"{where}: expected logits, found that node {found.name!r} ({found.op_type}) ends the graph; "
                          f"export the network without it")  # fmt: skip
@@ -43,7 +43,3 @@ def without_softmax(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto
     node.op_type = "Identity"
     del node.attribute[:]
     return copy, True
-
-
-def _rank(model: onnx.ModelProto) -> int:
-    return len(model.graph.output[0].type.tensor_type.shape.dim)

@@ -16,8 +16,9 @@ from ..engines import choose_engine
 from ..errors import ConfigError, ReadError, StepFailure
 from ..io import load_table
 from ..models import ModelPackage, mean_profile, new_salt, subject_hash
+from ..steps.compiled import Graphs
 from ..steps.lane import Lane
-from ..steps.prepare import prepare
+from ..steps.prepare import Shared, prepare
 from ..steps.read import read
 from ..steps.segment import given_masks
 from ..types import REGIONS, ScanRef
@@ -74,13 +75,13 @@ def _scans(
     package: ModelPackage, refs: list[ScanRef], seen: _Seen, tick: Tick | None
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
     config = make_config()
-    lane = Lane(choose_engine("onnxruntime"), config, thread_budget())
+    lane = Lane(choose_engine("onnxruntime"), config, thread_budget(), Graphs(config.target))
     manifest = package.manifest
     for done, ref in enumerate(refs, 1):
         try:
             (scan,) = read([ref], lane, config)
             (mask,) = given_masks([scan])
-            (made,) = prepare([scan], lane, package, config.fov_tolerance)
+            (made,) = prepare([(scan, Shared())], lane, package, config.fov_tolerance)
             (logits,) = lane.forward(package).run({manifest.input: made.image[None]}, (manifest.output,))
             (margin,) = package.target_values(logits, "margin")
             if not np.isfinite(margin):

@@ -160,7 +160,8 @@ class Builder:
         return self.op("Where", condition, a, b)
 
     def reduce(self, kind: str, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
-        """Reduce{kind} over the axes; from opset 18 (Sum: 13) axes are an input, before an attribute."""
+        """Reduce{kind} over the axes, of which there is at least one (an operator without any would take all); from
+        opset 18 (Sum: 13) axes are an input, before an attribute."""
         if kind == "Sum" or self.opset >= 18:
             return self.op(f"Reduce{kind}", x, self.ints(axes), keepdims=int(keepdims))
         return self.op(f"Reduce{kind}", x, axes=list(axes), keepdims=int(keepdims))

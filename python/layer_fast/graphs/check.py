@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import onnx
 from onnx import checker, helper, shape_inference
@@ -10,7 +11,11 @@ from onnx import checker, helper, shape_inference
 from ..errors import ModelError
 
 OPSETS = (13, 21)
-"""Oldest and newest opset taken, both included."""
+"""Oldest and newest opset that the gradient rules hold for, both included."""
+RUNNABLE = (13, 23)
+"""The same of a graph that is only run."""
+DOMAINS = ("", "ai.onnx")
+"""Names of the standard operators' domain."""
 LARGEST_TENSOR = 2**33
 """Elements of one tensor, its open sizes counted as 1: 32 GiB of float32, beyond any network that is run."""
 
@@ -51,17 +56,42 @@ FORWARD_ONLY = names(
 ALLOWED = NO_GRADIENT | DIFFERENTIABLE | FORWARD_ONLY
 
 
+def stored_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Everything that a graph holds data of: initializers and attributes."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield sparse.values
+        yield sparse.indices
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            if attribute.HasField("sparse_tensor"):
+                yield attribute.sparse_tensor.values
+                yield attribute.sparse_tensor.indices
+
+
+def is_outside(tensor: onnx.TensorProto) -> bool:
+    """Whether its data lies in another file."""
+    return tensor.data_location == onnx.TensorProto.EXTERNAL or bool(tensor.external_data)
+
+
+def has_control_flow(node: onnx.NodeProto) -> bool:
+    """Whether it is an operator with branches or a body, or holds a graph in an attribute."""
+    return node.op_type in CONTROL_FLOW or any(a.HasField("g") or a.graphs for a in node.attribute)
+
+
 def check_ops(model: onnx.ModelProto) -> None:
     """Refuse external data, control flow, foreign operator domains and unknown operators, each by name."""
-    tensors = [*model.graph.initializer, *(s.values for s in model.graph.sparse_initializer)]
-    for t in tensors:
-        if t.data_location == onnx.TensorProto.EXTERNAL:
+    for t in stored_tensors(model.graph):
+        if is_outside(t):
             raise ModelError(f"initializer {t.name!r}: its data lies outside the file; save the model as one file")
     for node in model.graph.node:
         label = f"node {node.name or (node.output[0] if node.output else '')!r} ({node.op_type})"
-        if node.op_type in CONTROL_FLOW:
+        if has_control_flow(node):
             raise ModelError(f"{label}: control flow is not supported; export with fixed branches")
-        if node.domain not in ("", "ai.onnx"):
+        if node.domain not in DOMAINS:
             raise ModelError(f"{label}: operator domain {node.domain!r} is not the standard one")
         if node.op_type not in ALLOWED:
             raise ModelError(f"{label}: operator is not on the list of allowed operators")
@@ -70,12 +100,28 @@ def check_ops(model: onnx.ModelProto) -> None:
 def check_model(model: onnx.ModelProto) -> None:
     """The allow-list, then onnx.checker, then strict shape and type inference; ModelError says what fails."""
     check_ops(model)
+    check_valid(model)
     light = skeleton(model)
     try:
-        checker.check_model(light)
         shape_inference.infer_shapes(light, check_type=True, strict_mode=True, data_prop=True)
-    except (checker.ValidationError, shape_inference.InferenceError, RuntimeError) as error:
+    except (shape_inference.InferenceError, RuntimeError) as error:
         raise ModelError(f"graph is not valid ONNX: {error}") from error
+
+
+def check_valid(model: onnx.ModelProto) -> None:
+    """onnx.checker: every node has the inputs, outputs and attributes that its operator asks for. Raises ModelError."""
+    light = skeleton(model)
+    for value in (*light.graph.input, *light.graph.output):
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()  # the checker wants one; what is not stated is inferred later
+    try:
+        checker.check_model(light)
+    except (checker.ValidationError, RuntimeError) as error:
+        raise ModelError(f"graph is not valid ONNX: {error}") from error
+    for node in model.graph.node:
+        if node.op_type == "Constant" and len(node.attribute) != 1:  # which the checker lets pass
+            raise ModelError(f"graph is not valid ONNX: node {node.name or node.output[0]!r} (Constant): expected one "
+                             f"attribute, found {len(node.attribute)}")  # fmt: skip
 
 
 def check_sizes(model: onnx.ModelProto) -> None:
@@ -106,6 +152,7 @@ def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.name = model.graph.name or "graph"
     for field in ("node", "input", "output", "value_info"):
         getattr(graph, field).extend(getattr(model.graph, field))
+    graph.sparse_initializer.extend(model.graph.sparse_initializer)
     listed = {i.name for i in graph.input}
     for t in model.graph.initializer:
         if math.prod(t.dims) <= 4096:

@@ -36,8 +36,9 @@ def hirescam(model: onnx.ModelProto, output: str = "logits", activation: str = "
 def find_activations(model: onnx.ModelProto, output: str = "logits") -> list[str]:
     """Names of tensors (B, F, *spatial) that a class activation map can be taken from, the best first.
 
-    These are the inputs of the means over all spatial axes that lead to `output`, then the outputs of convolutions,
-    normalisations, activations, sums and concatenations with at least two spatial axes, from the last to the first.
+    These are the inputs of the means over all spatial axes that lead to `output`, then the outputs of Conv,
+    BatchNormalization, InstanceNormalization, Relu, LeakyRelu, Add, Mul, Sum and Concat with at least two spatial axes,
+    from the last to the first.
     Channels-last tensors (B, *spatial, F) are none: of a mean over those, what stood in front of the Transpose.
     """
     b = Builder(model)
@@ -78,7 +79,8 @@ def _pooled(b: Builder, layout: Layout, node: onnx.NodeProto) -> str | None:
 def _is_map(b: Builder, layout: Layout, name: str) -> bool:
     if not b.is_float(name) or b.is_fixed(name) or layout.axis.get(name, 1) != 1:
         return False
-    return b.rank(name) >= 4 and any(d != 1 for d in b.shape(name)[2:])
+    rank = b.rank_or_none(name)
+    return rank is not None and rank >= 4 and any(d != 1 for d in b.shape(name)[2:])
 
 
 def _activation_gradient(b: Builder, output: str, activation: str) -> tuple[list[int], str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .build import Builder
-from .movement import picked_back
+from .movement import one_hot, picked_back
 from .rules import Gradients, Node, rule
-from .shapes import pack, reshape, reshape_like, size, sizes, zeros_like
+from .shapes import reshape, reshape_like, size, sizes, zeros_like
 
 LARGEST = 1 << 24
 """Elements of a constant 0/1 matrix (64 MiB in float32)."""
@@ -81,12 +81,7 @@ def _chosen_back(b: Builder, n: Node, dy: str, indices: str, axis: int) -> str:
     """Each line along the axis has its own indices: a batch of 0/1 matrices (chosen, elements), made at run time."""
     rank = b.rank(n.x)
     order = [*(i for i in range(rank) if i != axis), axis]
-    count = pack(b, [size(b, n.x, axis)])
-    index = b.op("Transpose", indices, perm=order)
-    index = b.where(b.op("Less", index, b.ints([0])), b.add(index, count), index)
-    zero, one = b.const(np.array(0, np.int64)), b.const(np.array(1, np.int64))
-    elements = b.op("Range", zero, b.op("Squeeze", count, b.ints([0])), one)
-    hot = b.op("Equal", b.op("Unsqueeze", index, b.ints([rank])), elements)
+    hot = one_hot(b, b.op("Transpose", indices, perm=order), rank, size(b, n.x, axis), b.elem_type(n.x))
     row = b.op("Unsqueeze", b.op("Transpose", dy, perm=order), b.ints([rank - 1]))
-    back = b.op("MatMul", row, b.op("Cast", hot, to=b.elem_type(n.x)))
+    back = b.op("MatMul", row, hot)
     return b.op("Transpose", b.op("Squeeze", back, b.ints([rank - 1])), perm=np.argsort(order).tolist())

@@ -42,11 +42,12 @@ class Layout:
         self._b = b
         self.axis: dict[str, int] = {}
         self.origin: dict[str, str] = {}
-        for node in b.forward:
+        nodes = [node for node in b.forward if node.input and node.output]
+        for node in nodes:
             self._forwards(node)
-        for node in reversed(b.forward):
+        for node in reversed(nodes):
             self._backwards(node)
-        for node in b.forward:
+        for node in nodes:
             self._forwards(node)
             self._trace(node)
 
@@ -63,8 +64,6 @@ class Layout:
         )
 
     def _forwards(self, node: onnx.NodeProto) -> None:
-        if not node.output or not node.input:
-            return
         x, y = node.input[0], node.output[0]
         rank = self._rank(y)
         if rank is None:
@@ -83,8 +82,6 @@ class Layout:
                 self.axis[y] = found.pop()
 
     def _backwards(self, node: onnx.NodeProto) -> None:
-        if not node.output or not node.input:
-            return
         x, y = node.input[0], node.output[0]
         rank = self._rank(x)
         if rank is None:
@@ -100,9 +97,9 @@ class Layout:
                 self.axis.setdefault(i, self.axis[y])
 
     def _trace(self, node: onnx.NodeProto) -> None:
-        if not node.output or self.axis.get(node.output[0], 1) == 1:
-            return
         y = node.output[0]
+        if self.axis.get(y, 1) == 1:
+            return
         if node.op_type == "Transpose" and self.axis.get(node.input[0]) == 1:
             self.origin[y] = node.input[0]
         elif node.op_type in POINTWISE:

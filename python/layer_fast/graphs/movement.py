@@ -64,31 +64,33 @@ def gather(b: Builder, n: Node, dy: str) -> Gradients:
         extents = sizes(b, n.x)
         dy = reshape(b, dy, [*extents[:axis], -1 if indices is None else indices.size, *extents[axis + 1 :]])
     if indices is None or not isinstance(length, int):
-        one_hot = _one_hot_at_run_time(b, n, length)
+        hot = one_hot(b, b.op("Reshape", n.inputs[1], b.ints([-1])), 1, length, b.elem_type(n.y))
     else:
         flat = np.where(indices < 0, indices + length, indices).reshape(-1)
         if flat.size == length and np.array_equal(np.sort(flat), np.arange(length)):
             return [b.op("Gather", dy, b.ints(np.argsort(flat).tolist()), axis=axis), None]
-        one_hot = n.array(flat[:, None] == np.arange(length)[None, :])
-    return [picked_back(b, dy, one_hot, axis, rank), None]
+        hot = n.array(flat[:, None] == np.arange(length)[None, :])
+    return [picked_back(b, dy, hot, axis, rank), None]
 
 
-def picked_back(b: Builder, dy: str, one_hot: str, axis: int, rank: int) -> str:
-    """The adjoint of picking elements along an axis; one_hot is (picked, elements of the axis)."""
+def picked_back(b: Builder, dy: str, hot: str, axis: int, rank: int) -> str:
+    """The adjoint of picking elements along an axis; hot is (picked, elements of the axis), 0 or 1."""
     if axis == rank - 1:
-        return b.op("MatMul", dy, one_hot)
+        return b.op("MatMul", dy, hot)
     order = [*(i for i in range(rank) if i != axis), axis]
-    back = b.op("MatMul", b.op("Transpose", dy, perm=order), one_hot)
+    back = b.op("MatMul", b.op("Transpose", dy, perm=order), hot)
     return b.op("Transpose", back, perm=np.argsort(order).tolist())
 
 
-def _one_hot_at_run_time(b: Builder, n: Node, length: Extent) -> str:
-    flat = b.op("Reshape", b.op("Cast", n.inputs[1], to=TensorProto.INT64), b.ints([-1]))
+def one_hot(b: Builder, indices: str, rank: int, length: Extent, kind: int) -> str:
+    """0/1 of type `kind` and shape (*indices, length), made at run time; indices of `rank` axes, any integer type,
+    negative ones counted from the end."""
+    index = b.op("Cast", indices, to=TensorProto.INT64)
     count = pack(b, [length])
-    flat = b.where(b.op("Less", flat, b.ints([0])), b.add(flat, count), flat)
+    index = b.where(b.op("Less", index, b.ints([0])), b.add(index, count), index)
     zero, one = b.const(np.array(0, np.int64)), b.const(np.array(1, np.int64))
     elements = b.op("Range", zero, b.op("Squeeze", count, b.ints([0])), one)
-    return b.op("Cast", b.op("Equal", b.op("Unsqueeze", flat, b.ints([1])), elements), to=b.elem_type(n.y))
+    return b.op("Cast", b.op("Equal", b.op("Unsqueeze", index, b.ints([rank])), elements), to=kind)
 
 
 @rule("DepthToSpace")

@@ -6,7 +6,7 @@ import onnx
 from onnx import inliner, shape_inference
 
 from ..errors import ModelError
-from .check import OPSETS, check_ops, check_tensors, skeleton
+from .check import DOMAINS, OPSETS, check_ops, check_tensors, check_valid, skeleton
 from .constants import constants_to_initializers, fold_integers
 
 SAME_SHAPE = frozenset({"GroupNormalization", "Mish", "HardSwish", "Celu", "MeanVarianceNormalization", "LRN"})
@@ -21,6 +21,7 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
         copy = inliner.inline_local_functions(copy)
         del copy.functions[:]
     check_ops(copy)
+    check_valid(copy)
     graph = copy.graph
     constants_to_initializers(graph)
     fold_integers(copy)
@@ -30,7 +31,7 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
         del graph.input[:]
         graph.input.extend(inputs)
     used = {n.domain for n in graph.node}
-    imports = [o for o in copy.opset_import if o.domain in used or o.domain in ("", "ai.onnx")]
+    imports = [o for o in copy.opset_import if o.domain in used or o.domain in DOMAINS]
     del copy.opset_import[:]
     copy.opset_import.extend(imports)
     return infer(copy)
@@ -73,7 +74,7 @@ def _infer_once(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _check_versions(model: onnx.ModelProto) -> None:
-    versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    versions = [o.version for o in model.opset_import if o.domain in DOMAINS]
     low, high = OPSETS
     if len(versions) != 1 or not low <= versions[0] <= high:
         raise ModelError(f"opset of the graph: expected {low} to {high}, found {versions}; convert or export it anew")

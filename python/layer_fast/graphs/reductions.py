@@ -48,6 +48,8 @@ def reduce_mean(b: Builder, n: Node, dy: str) -> Gradients:
 def reduce_extreme(b: Builder, n: Node, dy: str) -> Gradients:
     """Equal elements share the gradient, as torch.amax has it."""
     axes, y, dy = _reduced(b, n, dy)
+    if not axes:
+        return [dy]
     hit = b.op("Equal", n.x, y)
     count = b.reduce("Sum", b.op("Cast", hit, to=b.elem_type(n.x)), axes)
     return [b.where(hit, b.div(dy, count), n.scalar(0))]

@@ -11,10 +11,13 @@ from .build import END, Builder, Dim, Extent
 
 def size(b: Builder, x: str, axis: int) -> Extent:
     """One dimension of a forward tensor: a number, or the name of an int64 tensor of one element."""
-    dim = b.shape(x)[axis]
-    if isinstance(dim, int):
-        return dim
-    return b.cached("Gather", b.cached("Shape", x), b.ints([axis]))
+    return dim_of(b, x, b.shape(x), axis)
+
+
+def dim_of(b: Builder, x: str, dims: Sequence[Dim], axis: int) -> Extent:
+    """As `size`, for a tensor whose dimensions are stated."""
+    dim = dims[axis]
+    return dim if isinstance(dim, int) else b.cached("Gather", b.cached("Shape", x), b.ints([axis]))
 
 
 def sizes(b: Builder, x: str) -> list[Extent]:
@@ -147,3 +150,13 @@ def spatial_count(b: Builder, x: str, axes: Sequence[int], like: str) -> str:
     for a in axes:
         count = times(b, count, size(b, x, a))
     return b.op("Cast", _name(b, count), to=b.elem_type(like))
+
+
+def log_exp(b: Builder, kind: str, x: str, axis: int) -> str:
+    """log(Reduce{kind}(exp(x))) along the axis, which stays as 1.
+
+    Any shift near the maximum is as safe and gives the same value. Ceil has no gradient, so none is sent through the
+    maximum, where it would cancel; LogSoftmax and ReduceLogSumExp are taken apart by some engines without a shift.
+    """
+    shift = b.op("Ceil", b.reduce("Max", x, [axis]))
+    return b.add(b.op("Log", b.reduce(kind, b.op("Exp", b.sub(x, shift)), [axis])), shift)

@@ -9,9 +9,9 @@ import onnx
 from onnx import helper
 
 from ..errors import ModelError
-from .build import Builder, Dim, Extent
+from .build import Builder, Dim
 from .prepare import infer
-from .shapes import pack, reshape
+from .shapes import dim_of, log_exp, pack, reshape
 
 SliceAxis = Literal["z", "y", "x"]
 Role = Literal["classifier", "segmenter"]
@@ -53,7 +53,7 @@ def over_slices(
     volume.insert(position, "slices")
     _take_apart(b, input, volume, position)
 
-    sizes = [_size(b, input, volume, 0), -1, *(_size(b, PREFIX + output, made, axis) for axis in range(1, len(made)))]
+    sizes = [dim_of(b, input, volume, 0), -1, *(dim_of(b, PREFIX + output, made, axis) for axis in range(1, len(made)))]
     joined, shape = reshape(b, PREFIX + output, sizes), ["batch", *made[1:]]
     kind = b.elem_type(PREFIX + output)  # what inference at old opsets does not find from computed sizes is stated
     b.graph.value_info.append(helper.make_tensor_value_info(joined, kind, ["batch", "slices", *made[1:]]))
@@ -125,7 +125,7 @@ def _take_apart(b: Builder, volume: str, dims: Sequence[Dim], position: int) -> 
     b.graph.input.append(helper.make_tensor_value_info(b.claim(volume), b.elem_type(inside), list(dims)))
     others = [axis for axis in range(1, 5) if axis != position]
     first = b.op("Transpose", volume, perm=[0, position, *others])
-    sizes = pack(b, [-1, *(_size(b, volume, dims, axis) for axis in others)])
+    sizes = pack(b, [-1, *(dim_of(b, volume, dims, axis) for axis in others)])
     b.graph.node.append(helper.make_node("Reshape", [first, sizes], [inside], name=inside))
     nodes = list(b.graph.node)
     del b.graph.node[:]
@@ -145,21 +145,5 @@ def _pool(b: Builder, logits: str, pooling: str) -> str:
         return b.reduce("Mean", logits, [1], keepdims=False)
     if pooling == "max_logit":
         return b.reduce("Max", logits, [1], keepdims=False)
-    chances = b.sub(logits, _log_exp(b, "Sum", logits, 2))
-    return b.op("Squeeze", _log_exp(b, "Mean", chances, 1), b.ints([1]))
-
-
-def _log_exp(b: Builder, kind: str, x: str, axis: int) -> str:
-    """log(Reduce{kind}(exp(x))) along the axis, which stays as 1.
-
-    Any shift near the maximum is as safe and gives the same value. Ceil has no gradient, so none is sent through the
-    maximum, where it would cancel; LogSoftmax and ReduceLogSumExp are taken apart by some engines without a shift.
-    """
-    shift = b.op("Ceil", b.reduce("Max", x, [axis]))
-    return b.add(b.op("Log", b.reduce(kind, b.op("Exp", b.sub(x, shift)), [axis])), shift)
-
-
-def _size(b: Builder, tensor: str, dims: Sequence[Dim], axis: int) -> Extent:
-    """One dimension: a number, or read from the tensor at run time."""
-    size = dims[axis]
-    return size if isinstance(size, int) else b.cached("Gather", b.cached("Shape", tensor), b.ints([axis]))
+    chances = b.sub(logits, log_exp(b, "Sum", logits, 2))
+    return b.op("Squeeze", log_exp(b, "Mean", chances, 1), b.ints([1]))

@@ -7,6 +7,7 @@ import onnx
 
 from ..errors import ModelError
 from .build import Builder
+from .shapes import log_exp
 
 KINDS = ("margin", "logit", "probability")
 NAME = "target"
@@ -23,8 +24,10 @@ def with_target(
     `gradient(..., output="target")` with a cotangent of ones then explains it. Raises ModelError.
     """
     b = Builder(model)
-    if not b.knows(output) or b.rank(output) != 2:
+    if not b.knows(output):
         raise ModelError(f"output: expected a tensor (batch, classes) named {output!r}, found none")
+    if b.rank(output) != 2:
+        raise ModelError(f"output {output!r}: expected (batch, classes), found rank {b.rank(output)} {b.shape(output)}")
     classes = b.shape(output)[1]
     if not isinstance(classes, int) or classes < 2:
         raise ModelError(f"output {output!r}: expected a fixed number of at least 2 classes, found {classes!r}")
@@ -51,4 +54,4 @@ def _head(b: Builder, logits: str, classes: int, positive: int, negative: int | 
     if kind == "logit" or negative is not None:
         return chosen
     others = b.op("Gather", logits, b.ints([k for k in range(classes) if k != positive]), axis=1)
-    return b.sub(chosen, b.reduce("LogSumExp", others, [1]))
+    return b.sub(chosen, log_exp(b, "Sum", others, 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
@@ -11,10 +10,10 @@ from .manifest import Manifest
 if TYPE_CHECKING:
     import onnx
 
-DOMAINS = ("", "ai.onnx")
-CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
-OPSETS = range(13, 24)
-ADDED_OUTPUTS = {"gradient": "grad_{}", "gradcam": "cam", "hirescam": "cam"}
+
+def added_output(kind: str, image: str) -> str:
+    """The name of what a graph of this kind adds to a model; image: the model's input."""
+    return f"grad_{image}" if kind == "gradient" else "cam"
 
 
 def parse(data: bytes, where: str) -> onnx.ModelProto:
@@ -32,47 +31,32 @@ def parse(data: bytes, where: str) -> onnx.ModelProto:
 
 
 def check_graph(model: onnx.ModelProto, where: str) -> None:
-    """Refuse external data, unknown domains, control flow, local functions and unknown opsets. Raises ModelError."""
-    import onnx
+    """Refuse external data, unknown domains, control flow, local functions, unknown opsets and what onnx.checker
+    refuses. Raises ModelError."""
+    from ..graphs.check import DOMAINS, RUNNABLE, check_valid, has_control_flow, is_outside, stored_tensors
 
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     for domain in opsets:
         if domain not in DOMAINS:
             raise ModelError(f"{where}: expected operators of the domain ai.onnx only, found opset import {domain!r}")
-    version = opsets.get("ai.onnx")
-    if version not in OPSETS:
-        raise ModelError(f"{where}: expected opset {OPSETS.start} to {OPSETS.stop - 1}, found {version}")
+    version, (low, high) = opsets.get("ai.onnx"), RUNNABLE
+    if version is None or not low <= version <= high:
+        raise ModelError(f"{where}: expected opset {low} to {high}, found {version}")
     if model.functions:
         raise ModelError(f"{where}: expected no local functions, found {model.functions[0].name!r}")
     for node in model.graph.node:
-        _check_node(node, where)
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        if node.domain not in DOMAINS:
+            found = f"{node.domain}.{node.op_type}"
+            raise ModelError(f"{where}: expected operators of the domain ai.onnx only, found {found!r}")
+        if has_control_flow(node):
+            raise ModelError(f"{where}: expected no control flow, found node {node.name!r} of type {node.op_type}")
+    for tensor in stored_tensors(model.graph):
+        if is_outside(tensor):
             raise ModelError(f"{where}: expected all weights inside the file, found external data for {tensor.name!r}")
-
-
-def _check_node(node: onnx.NodeProto, where: str) -> None:
-    if node.domain not in DOMAINS:
-        found = f"{node.domain}.{node.op_type}"
-        raise ModelError(f"{where}: expected operators of the domain ai.onnx only, found {found!r}")
-    subgraph = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-    if node.op_type in CONTROL_FLOW or subgraph:
-        raise ModelError(f"{where}: expected no control flow, found node {node.name!r} of type {node.op_type}")
-
-
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            if attribute.HasField("sparse_tensor"):
-                yield attribute.sparse_tensor.values
-                yield attribute.sparse_tensor.indices
+    try:
+        check_valid(model)
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
 
 
 def check_signature(model: onnx.ModelProto, manifest: Manifest, where: str) -> None:
@@ -93,11 +77,11 @@ def check_signature(model: onnx.ModelProto, manifest: Manifest, where: str) -> N
     for name in named:
         if name not in made:
             raise ModelError(f"{where}: expected a tensor named {name!r} for Grad-CAM, found none")
-    ranks = _ranks(model, where) if named else {}
+    known = ranks(model, where) if named else {}
     for name in named:
-        if ranks.get(name, 2 + len(grid)) != 2 + len(grid):
+        if known.get(name, 2 + len(grid)) != 2 + len(grid):
             axes = ", ".join(["batch", "features", *"zyx"[-len(grid) :]])
-            raise ModelError(f"{where}: expected ({axes}) of {name!r} for Grad-CAM, found rank {ranks[name]}")
+            raise ModelError(f"{where}: expected ({axes}) of {name!r} for Grad-CAM, found rank {known[name]}")
 
 
 def check_added_graph(model: onnx.ModelProto, kind: str, manifest: Manifest, where: str) -> None:
@@ -107,7 +91,7 @@ def check_added_graph(model: onnx.ModelProto, kind: str, manifest: Manifest, whe
     wanted, found = {manifest.input, "cotangent"}, [value.name for value in _inputs(model)]
     if set(found) != wanted:
         raise ModelError(f"{where}: expected the inputs {sorted(wanted)}, found {found}")
-    output, outputs = ADDED_OUTPUTS[kind].format(manifest.input), [value.name for value in model.graph.output]
+    output, outputs = added_output(kind, manifest.input), [value.name for value in model.graph.output]
     if output not in outputs:
         raise ModelError(f"{where}: expected an output named {output!r}, found {outputs}")
 
@@ -117,16 +101,20 @@ def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in weights]
 
 
-def _ranks(model: onnx.ModelProto, where: str) -> dict[str, int]:
-    """Ranks of the tensors inside, as far as shape inference finds them."""
+def ranks(model: onnx.ModelProto, where: str) -> dict[str, int]:
+    """Ranks of the tensors inside, as far as shape inference finds them. Raises ModelError."""
     import onnx
 
     from ..graphs.check import skeleton
 
     try:
-        graph = onnx.shape_inference.infer_shapes(skeleton(model)).graph
+        return stated_ranks(onnx.shape_inference.infer_shapes(skeleton(model)).graph)
     except (onnx.shape_inference.InferenceError, RuntimeError) as error:
         raise ModelError(f"{where}: expected a graph whose shapes agree, found: {error}") from error
+
+
+def stated_ranks(graph: onnx.GraphProto) -> dict[str, int]:
+    """Number of axes of every tensor that a graph states a shape of, its inputs left out."""
     found = {value.name: value.type.tensor_type for value in [*graph.value_info, *graph.output]}
     return {name: len(tensor.shape.dim) for name, tensor in found.items() if tensor.HasField("shape")}
 

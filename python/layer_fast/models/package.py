@@ -32,21 +32,23 @@ MAX_FILE_BYTES = (1 << 31) - 1  # protobuf cannot hold more
 class ModelPackage:
     """A verified package in memory; the folder is not read again.
 
-    files: name -> verified bytes. fill_profile: (channels, num_layers + 1, bins) float32 in model-input units [0, 1],
-    None for a segmenter and where a classifier ships none. sha256: hash of the manifest's bytes, which name the hash
-    of every other file.
+    model_bytes: the ONNX file, as verified. file_bytes: name -> size of every file beside the manifest; graphs for
+    other runtimes are verified and let go. fill_profile: (channels, num_layers + 1, bins) float32 in model-input units
+    [0, 1], None for a segmenter and where a classifier ships none. sha256: hash of the manifest's bytes, which name
+    the hash of every other file.
     """
 
     manifest: Manifest
-    files: dict[str, bytes] = field(repr=False)
+    model_bytes: bytes = field(repr=False)
+    file_bytes: dict[str, int]
     fill_profile: NDArray[np.float32] | None = field(repr=False)
     sha256: str
     path: Path
 
     @property
-    def model_bytes(self) -> bytes:
-        """The ONNX file, as verified."""
-        return self.files[MODEL_FILE]
+    def label(self) -> str:
+        """SETUP/NAME/MEMBER, which no other package of a run has: several setups may share a name and a member."""
+        return f"{self.manifest.setup}/{self.manifest.name}/{self.manifest.member}"
 
     @cached_property
     def model(self) -> onnx.ModelProto:
@@ -165,7 +167,8 @@ def load_package(path: str | Path) -> ModelPackage:
     if manifest.fill_profile is not None:
         name = manifest.fill_profile.file
         profile = _parse_profile(files[name], manifest, str(folder / name))
-    package = ModelPackage(manifest, files, profile, hashlib.sha256(raw).hexdigest(), folder)
+    sizes = {name: len(data) for name, data in files.items()}
+    package = ModelPackage(manifest, files[MODEL_FILE], sizes, profile, hashlib.sha256(raw).hexdigest(), folder)
     package.__dict__["model"] = model  # fills the cached property: the graph is parsed once
     return package
 

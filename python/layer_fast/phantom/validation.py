@@ -59,7 +59,7 @@ def one_cohort(pipeline: Pipeline, driver: str, seed: int, subjects: int, per_su
     table = [{"scan_id": r.scan_id, "status": r.status, **r.layers[0], **r.scan} for r in records]
     columns = ["scan_id", "subject", "label", "status", "flags", "exposure"]
     columns += [f"margin_{setup}" for setup in SETUPS]
-    spread = {p.manifest.name: p.manifest.logit_sd_train for p in pipeline.models.packages if p.manifest.logit_sd_train}
+    spread = {p.label: sd for p in pipeline.models.packages if (sd := p.manifest.logit_sd_train) is not None}
     summary = quantify.summary(layers, [{c: row.get(c) for c in columns} for row in table], logit_sd=spread)
     return {
         "driver": driver, "seed": seed, "subjects": subjects, "scans": len(records),

@@ -42,10 +42,10 @@ def summary(
     those of its target: targets gives (positive, negative) per target text, negative None for every other label; where
     targets is None they are read from "margin:POSITIVE-NEGATIVE", which must hold one "-" only.
     logit_sd: standard deviation of the target's logits on the training subjects (manifest `logit_sd_train`), one
-    number or per "NAME/MEMBER" of the model, or per "NAME" where the model has one member; None, and a model that is
-    not in it, leave contrasts in logits. map_definition: what map methods are ranked by.
+    number or per "SETUP/NAME/MEMBER" of the model; "NAME/MEMBER" and "NAME" do where they mean one classifier. None,
+    and a model that is not in it, leave contrasts in logits. map_definition: what map methods are ranked by.
     Raises ValueError for tables without the columns or regions they must have, for classes that are not given and
-    cannot be read, and for one SD for several members; KeyError for an unknown definition.
+    cannot be read, and for one SD for several classifiers; KeyError for an unknown definition.
     """
     if PRESETS[map_definition].kind != "map":
         raise ValueError(f"[summary] expected a definition of maps, got {map_definition!r}")
@@ -56,7 +56,7 @@ def summary(
     results = []
     for cell in found:
         settings = Settings(*pairs[cell.key["target"]], seed, replicates, map_definition=map_definition)
-        stats = analyse(cell, by_scan, settings, logit_sd=spread[cell.key["model"], cell.key["member"]])
+        stats = analyse(cell, by_scan, settings, logit_sd=spread[_classifier(cell)])
         results.append((stats, settings, decide(stats, settings)))
     out: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -77,26 +77,36 @@ def claims_json(result: Mapping[str, Any]) -> bytes:
     return (json.dumps(result, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
 
 
+def _classifier(cell: Cell) -> tuple[str, str, str]:
+    """What tells the classifiers of a table apart: several setups may hold a model of one name and member."""
+    return cell.key["setup"], cell.key["model"], cell.key["member"]
+
+
 def _spreads(
     found: Sequence[Cell], logit_sd: float | Mapping[str, float] | None
-) -> dict[tuple[str, str], float | None]:
-    """The logit SD of every (model, member) of the cells."""
-    out: dict[tuple[str, str], float | None] = {}
-    members = {(cell.key["model"], cell.key["member"]) for cell in found}
-    for model, member in sorted(members):
-        own = f"{model}/{member}"
-        if not isinstance(logit_sd, Mapping):
-            out[model, member] = logit_sd
-        elif own in logit_sd:
-            out[model, member] = logit_sd[own]
-        elif model in logit_sd and sum(name == model for name, _ in members) > 1:
-            raise ValueError(f"[summary] expected a logit SD of {own}, for {model} has several members; got {model}")
+) -> dict[tuple[str, str, str], float | None]:
+    """The logit SD of every classifier of the cells."""
+    out: dict[tuple[str, str, str], float | None] = {}
+    classifiers = {_classifier(cell) for cell in found}
+    for one in sorted(classifiers):
+        own = "/".join(one)
+        if isinstance(logit_sd, Mapping):
+            named = next((key for key in _names(one) if key in logit_sd), "")
+            if named and sum(named in _names(other) for other in classifiers) > 1:
+                raise ValueError(f"[summary] expected a logit SD of {own}, for {named} means several; got {named}")
+            sd = logit_sd.get(named)
         else:
-            out[model, member] = logit_sd.get(model)
-        sd = out[model, member]
+            sd = logit_sd
         if sd is not None and not sd > 0:
             raise ValueError(f"[summary] expected a logit SD > 0 for {own}, got {sd}")
+        out[one] = sd
     return out
+
+
+def _names(classifier: tuple[str, str, str]) -> tuple[str, str, str]:
+    """Its names in `logit_sd`, the one that means no other first."""
+    setup, model, member = classifier
+    return f"{setup}/{model}/{member}", f"{model}/{member}", model
 
 
 def _pairs(

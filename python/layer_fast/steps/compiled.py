@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from math import prod
 
 from .. import graphs
@@ -9,6 +10,23 @@ from ..errors import ModelError
 from ..models import ModelPackage
 
 _BYTES: dict[str, int] = {}  # by package: shapes are inferred once, not once a scan
+
+
+class Graphs:
+    """The graphs of a run as ONNX bytes, each built once for measuring, comparing and every lane."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._built: dict[tuple[str, str], bytes] = {}
+        self._lock = threading.Lock()
+
+    def of(self, package: ModelPackage, kind: str) -> bytes:
+        """As `compiled`."""
+        key = (package.sha256, kind)
+        with self._lock:
+            if key not in self._built:
+                self._built[key] = compiled(package, kind, self._target)
+            return self._built[key]
 
 
 def compiled(package: ModelPackage, kind: str, target: str) -> bytes:

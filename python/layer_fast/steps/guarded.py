@@ -21,6 +21,7 @@ class Work:
     ref: ScanRef
     scan: Scan | None = None
     model_input: Any = None  # ModelInput of the model that runs next; Any: prepare stands above this file
+    shared: Any = None  # Shared of prepare
     mask: LayerMask | None = None
     explanations: list[Any] = field(default_factory=list)  # Explanation, in the order of the classifiers
     layers: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A lane: one device with its engines and its reused buffers. One batch works on a lane at a time."""
+"""A lane: a thread's engines and its reused buffers. One batch works on a lane at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..engines import Engine, open_engine
 from ..errors import ModelError
 from ..models import ModelPackage
 from ..timing import StageTimes
-from .compiled import compiled
+from .compiled import Graphs
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Lane:
     engine: str
     config: RunConfig
     op_threads: int  # the lane's share of the thread budget for native ops, whose bytes do not depend on it
-    device: str = "cpu"
+    graphs: Graphs
     times: StageTimes = field(default_factory=StageTimes)
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -43,7 +43,6 @@ class Lane:
         if segmenter is not None:
             self.forward(segmenter)
         for package in classifiers:
-            _check_profile(package, self.config)
             for kind in graph_kinds(self.config.methods):
                 self._open(package, kind)
 
@@ -58,7 +57,7 @@ class Lane:
     def _open(self, package: ModelPackage, kind: str) -> Engine:
         key = (package.sha256, kind)
         if key not in self._engines:
-            model = compiled(package, kind, self.config.target)
+            model = self.graphs.of(package, kind)
             label = f"{package.manifest.name} ({kind})"
             self._engines[key] = open_engine(
                 self.engine, model, threads=self.config.engine_threads, label=label, precision=self.config.precision
@@ -66,7 +65,7 @@ class Lane:
         return self._engines[key]
 
 
-def _check_profile(package: ModelPackage, config: RunConfig) -> None:
+def check_profile(package: ModelPackage, config: RunConfig) -> None:
     """Refuse, before the first scan, what needs the training subjects' mean where the package does not hold it."""
     asked = [method for method in VALUE_METHODS if method in config.methods]
     if "integrated_gradients" in config.methods and config.ig_baseline == "cohort_profile":

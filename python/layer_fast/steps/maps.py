@@ -16,6 +16,7 @@ from ..engines import Engine, run_padded
 from ..errors import StepFailure
 from ..models import ModelPackage
 from ..models.fill import AXES
+from ..models.graph_checks import added_output
 from .lane import Lane
 
 Image = NDArray[np.float32]
@@ -45,13 +46,17 @@ class GradientGraph:
         """(N, C, z, y, x) -> d(target) / d(image) of each, the same shape, in a call of exactly `batch` inputs, so that
         low bits do not depend on how many there are. Raises StepFailure for NaN or Inf."""
         feeds = {self.image: images, "cotangent": np.ones((len(images), 1), np.float32)}
-        (found,) = run_padded(self.engine, feeds, (f"grad_{self.image}",), batch)
+        (found,) = run_padded(self.engine, feeds, (added_output("gradient", self.image),), batch)
         return _finite(found, "gradient")
 
     def batch_of(self, count: int) -> int:
-        """The batch size for `count` inputs: as few calls as the limit allows, of equal size."""
-        calls = -(-count // self.limit)
-        return -(-count // calls)
+        return even_batch(count, self.limit)
+
+
+def even_batch(count: int, limit: int) -> int:
+    """The batch size for `count` inputs: as few calls as the limit allows, of equal size."""
+    calls = -(-count // limit)
+    return -(-count // calls)
 
 
 def class_activation_maps(
@@ -62,12 +67,12 @@ def class_activation_maps(
     gradcam is clipped at 0 as Selvaraju et al. 2017 define it; hirescam (Draelos and Carin 2020) is not.
     """
     manifest = package.manifest
-    engine = lane.explaining(package, method)
+    engine, outputs = lane.explaining(package, method), (manifest.output, added_output(method, manifest.input))
     feeds = {manifest.input: images, "cotangent": np.ones((len(images), 1), np.float32)}
     if manifest.spatial_dims == 3:
-        logits, cams = run_padded(engine, feeds, (manifest.output, "cam"), batch)
+        logits, cams = run_padded(engine, feeds, outputs, batch)
     else:  # the maps of one scan's slices come as a batch; see graphs.over_slices
-        logits, slices = engine.run(feeds, (manifest.output, "cam"))
+        logits, slices = engine.run(feeds, outputs)
         cams = np.moveaxis(slices, 0, AXES[str(manifest.slice_axis)])[None]
     _finite(cams, method)
     if method == "gradcam":

@@ -13,21 +13,32 @@ from .. import ops
 from ..files import write_atomic
 from ..types import LayerMask, Scan
 from .explain import Explanation
+from .lane import Lane
 
 
-def save_pictures(items: list[tuple[Scan, LayerMask, list[Explanation], Path]]) -> list[Path]:
-    """Write one .npz a scan: bmode (y, x) uint8, swe (y, x) float32, labels (y, x) uint8, map_SETUP (y, x) float32."""
+def save_pictures(items: list[tuple[Scan, LayerMask, list[Explanation], Path]], lane: Lane) -> list[Path]:
+    """Write one .npz a scan: bmode (y, x) uint8, swe (y, x) float32, labels (y, x) uint8, map_SETUP (y, x) float32, the
+    mean over the members of an ensemble."""
     for scan, mask, explanations, path in items:
         middle = scan.grid.array.shape[0] // 2
         arrays = {name: volume.array[middle] for name, volume in scan.volumes.items()}
         arrays["labels"] = mask.labels[middle]
-        for explanation in explanations:
-            if "gradcam" in explanation.maps:
-                full = ops.resample(explanation.maps["gradcam"].values, scan.grid.array.shape)
-                arrays[f"map_{explanation.package.manifest.setup}"] = full[middle]
+        for setup, maps in _cams(explanations).items():
+            full = [ops.resample(m, scan.grid.array.shape, threads=lane.op_threads)[middle] for m in maps]
+            arrays[f"map_{setup}"] = np.mean(full, axis=0, dtype=np.float32)
         about = {"scan_id": scan.ref.scan_id, "label": scan.ref.label or "", "spacing_mm": scan.grid.spacing_mm}
         _write(path, arrays | {name: np.array(value) for name, value in about.items()})
     return [path for *_, path in items]
+
+
+def _cams(explanations: list[Explanation]) -> dict[str, list[NDArray[np.float32]]]:
+    """The Grad-CAM maps of each setup, one of each member."""
+    found: dict[str, list[NDArray[np.float32]]] = {}
+    for explanation in explanations:
+        if "gradcam" in explanation.maps:
+            setup = explanation.package.manifest.setup
+            found.setdefault(setup, []).append(explanation.maps["gradcam"].values)
+    return found
 
 
 def relabel_picture(path: Path, label: str) -> None:

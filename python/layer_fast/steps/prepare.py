@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from .. import ops
 from ..errors import StepFailure
 from ..models import ModelPackage
 from ..models.manifest import Channel
+from ..ops import IntensityStats
 from ..types import Scan, Volume
 from .lane import Lane
 
@@ -26,12 +28,24 @@ class ModelInput:
     flags: tuple[str, ...]
 
 
-def prepare(scans: list[Scan], lane: Lane, package: ModelPackage, fov_tolerance: float) -> list[ModelInput]:
-    """Resample every channel the model sees onto its grid and window it. One array per scan, not reused."""
-    return [_prepare(scan, lane, package, fov_tolerance) for scan in scans]
+@dataclass(slots=True)
+class Shared:
+    """What the models of a run need of one scan alike. channels: on a grid, by all that makes them. stats: of the
+    volumes, by modality."""
+
+    channels: dict[tuple[Any, ...], NDArray[np.float32]] = field(default_factory=dict)
+    stats: dict[str, IntensityStats] = field(default_factory=dict)
 
 
-def _prepare(scan: Scan, lane: Lane, package: ModelPackage, fov_tolerance: float) -> ModelInput:
+def prepare(
+    items: list[tuple[Scan, Shared]], lane: Lane, package: ModelPackage, fov_tolerance: float
+) -> list[ModelInput]:
+    """Resample every channel the model sees onto its grid and window it. One array per scan, not reused; a channel
+    that another model has seen on the same grid is copied."""
+    return [_prepare(scan, shared, lane, package, fov_tolerance) for scan, shared in items]
+
+
+def _prepare(scan: Scan, shared: Shared, lane: Lane, package: ModelPackage, fov_tolerance: float) -> ModelInput:
     manifest = package.manifest
     missing = [channel.modality for channel in manifest.channels if channel.modality not in scan.volumes]
     if missing:
@@ -40,18 +54,26 @@ def _prepare(scan: Scan, lane: Lane, package: ModelPackage, fov_tolerance: float
     grid = manifest.grid_for(scan.grid.array.shape)
     image = np.empty((len(manifest.channels), *grid), np.float32)
     for target, channel in zip(image, manifest.channels, strict=True):
-        ops.resample(
+        window = (float(channel.window[0]), float(channel.window[1]))
+        key = (channel.modality, grid, manifest.antialias, window, channel.missing_value)
+        if key in shared.channels:
+            target[...] = shared.channels[key]
+            continue
+        shared.channels[key] = ops.resample(
             _finite(scan.volumes[channel.modality], channel),
             grid,
             interpolation="linear",
             antialias=manifest.antialias,
-            window=(float(channel.window[0]), float(channel.window[1])),
+            window=window,
             out=target,
             threads=lane.op_threads,
         )
     flags = list(domain_flags(scan.grid, manifest.fov_mm, fov_tolerance))
     for channel in manifest.channels:
-        flags += [f for f in range_flags(scan.volumes[channel.modality], channel) if f not in flags]
+        volume = scan.volumes[channel.modality]
+        if channel.modality not in shared.stats:
+            shared.stats[channel.modality] = ops.intensity_stats(volume.array, threads=lane.op_threads)
+        flags += [f for f in range_flags(volume, channel, shared.stats[channel.modality]) if f not in flags]
     return ModelInput(image, tuple(flags))
 
 
@@ -75,11 +97,10 @@ def domain_flags(grid: Volume, fov_mm: Sequence[float | None], tolerance: float)
     return () if inside else ("outside_model_domain",)
 
 
-def range_flags(volume: Volume, channel: Channel) -> tuple[str, ...]:
+def range_flags(volume: Volume, channel: Channel, stats: IntensityStats) -> tuple[str, ...]:
     """Flags of a volume on another intensity scale than the channel's window: more than 1 % of the voxels outside it,
     or all of them within a tenth of it (0..1 where 0..255 is meant, 12 bits where 8 are)."""
     low, high = channel.window
-    stats = ops.intensity_stats(volume.array)
     if low <= stats.min and stats.max <= high:
         odd = bool(stats.max - stats.min < _NARROW * (high - low))
     else:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import VALUE_METHODS, RunConfig
-from ..engines import Arrays, Engine, open_engine
+from ..config import GRADIENT_METHODS, VALUE_METHODS, RunConfig
+from ..engines import Arrays, Engine, open_engine, run_padded
 from ..engines.choice import AGREEMENT, Probe, relative_l2
 from ..models import ModelPackage
-from .compiled import compiled
+from ..models.graph_checks import added_output
+from .compiled import Graphs, gradient_batch
 from .lane import graph_kinds
-from .maps import cam_methods
+from .maps import cam_methods, even_batch
 
 SLICES = 8  # of a drawn scan for a 2D model
 _SEED = 20511
@@ -21,7 +22,7 @@ _AGREEMENT_INPUTS = 8
 GRADIENT_AGREEMENT = 0.1  # a pre-activation within rounding of zero may flip a gate; wrong gradients differ by about 1
 
 
-def probe(package: ModelPackage, config: RunConfig) -> Probe:
+def probe(package: ModelPackage, config: RunConfig, graphs: Graphs) -> Probe:
     """The graph in which a run with these options spends most: the forward over coalitions where layer values are
     asked for, else a class activation map, else whatever it calls, with a batch as the run makes it."""
     values = any(method in config.methods for method in VALUE_METHODS)
@@ -29,50 +30,79 @@ def probe(package: ModelPackage, config: RunConfig) -> Probe:
     count = config.coalition_batch if values else config.scan_batch
     if package.manifest.slice_axis is not None:
         count = max(1, count // SLICES)
-    output = {"forward": package.manifest.output, "gradient": f"grad_{package.manifest.input}"}.get(kind, "cam")
+    if kind == "gradient":
+        count = _gradient_count(package, config)
     label = f"{package.manifest.name} ({kind}, batch {count})"
-    return Probe(label, compiled(package, kind, config.target), _feeds(package, kind, count), (output,))
+    return Probe(label, graphs.of(package, kind), _feeds(package, kind, count), _outputs(package, kind)[-1:])
 
 
-def checks(packages: tuple[ModelPackage, ...], config: RunConfig) -> list[Probe]:
-    """Every graph that the run calls, on two drawn inputs: compared, not timed."""
+def checks(packages: tuple[ModelPackage, ...], config: RunConfig, graphs: Graphs) -> list[Probe]:
+    """Every graph that the run calls, on two drawn inputs (one where two gradients are beyond the memory budget):
+    compared, not timed."""
     found = []
     for package in packages:
         manifest = package.manifest
         for kind in graph_kinds(config.methods) if manifest.role == "classifier" else ("forward",):
-            output = {"forward": manifest.output, "gradient": f"grad_{manifest.input}"}.get(kind, "cam")
-            model, feeds = compiled(package, kind, config.target), _feeds(package, kind, 2)
+            feeds = _feeds(package, kind, min(2, _limit(package, kind, config) or 2))
             limit = GRADIENT_AGREEMENT if kind == "gradient" else AGREEMENT
-            found.append(Probe(f"{manifest.name} ({kind})", model, feeds, (output,), weight=0.0, limit=limit))
+            label, outputs = f"{manifest.name} ({kind})", _outputs(package, kind)[-1:]
+            found.append(Probe(label, graphs.of(package, kind), feeds, outputs, weight=0.0, limit=limit))
     return found
 
 
-def precision_agreement(packages: list[ModelPackage], config: RunConfig, engine: str) -> dict[str, dict[str, Any]]:
-    """How far the reduced precision of a run is from float32 in the same engine, on drawn inputs: by classifier and
-    kind of graph, each that the run calls.
+def precision_agreement(
+    packages: list[ModelPackage], config: RunConfig, graphs: Graphs, engine: str
+) -> dict[str, dict[str, Any]]:
+    """How far the reduced precision of a run is from float32 in the same engine, on drawn inputs: by classifier
+    (SETUP/NAME/MEMBER) and kind of graph, each that the run calls.
 
     logits_max_abs; logits_l2 (relative); map_cosine over all maps or gradients, None for the plain forward; inputs.
     """
     found: dict[str, dict[str, Any]] = {}
     for package in packages:
-        own = found.setdefault(f"{package.manifest.name}/{package.manifest.member}", {})
+        own = found.setdefault(package.label, {})
         for kind in graph_kinds(config.methods):
-            model, feeds = compiled(package, kind, config.target), _feeds(package, kind, _AGREEMENT_INPUTS)
             label = f"{package.manifest.name} ({kind})"
-            outputs: tuple[str, ...] = (package.manifest.output,)
-            if kind != "forward":
-                outputs += (f"grad_{package.manifest.input}" if kind == "gradient" else "cam",)
             full, reduced = (
-                open_engine(engine, model, threads=config.engine_threads, label=label, precision=precision)
+                open_engine(
+                    engine, graphs.of(package, kind), threads=config.engine_threads, label=label, precision=precision
+                )
                 for precision in ("float32", config.precision)
             )
-            own[kind] = compare(full, reduced, feeds, outputs)
+            feeds, batch = _feeds(package, kind, _AGREEMENT_INPUTS), _limit(package, kind, config)
+            own[kind] = compare(full, reduced, feeds, _outputs(package, kind), batch)
     return found
 
 
-def compare(full: Engine, reduced: Engine, feeds: Arrays, outputs: tuple[str, ...]) -> dict[str, Any]:
-    """The figures of `precision_agreement` for one graph; outputs: the logits and, if there is one, the map."""
-    expected, got = full.run(feeds, outputs), reduced.run(feeds, outputs)
+def _outputs(package: ModelPackage, kind: str) -> tuple[str, ...]:
+    """The logits and, if there is one, the map."""
+    manifest = package.manifest
+    return (manifest.output,) if kind == "forward" else (manifest.output, added_output(kind, manifest.input))
+
+
+def _limit(package: ModelPackage, kind: str, config: RunConfig) -> int | None:
+    """How many drawn inputs one call may hold; None: as many as there are."""
+    if kind != "gradient":
+        return None
+    slices = SLICES if package.manifest.slice_axis is not None else 1
+    return max(1, gradient_batch(package, config.gradient_memory_mb, slices))
+
+
+def _gradient_count(package: ModelPackage, config: RunConfig) -> int:
+    """The largest batch of gradients that the run makes."""
+    sizes = {"integrated_gradients": config.ig_steps, "smoothgrad": config.smoothgrad_samples}
+    wanted = max(sizes.get(method, 1) for method in config.methods if method in GRADIENT_METHODS)
+    return even_batch(wanted, _limit(package, "gradient", config) or wanted)
+
+
+def compare(
+    full: Engine, reduced: Engine, feeds: Arrays, outputs: tuple[str, ...], batch: int | None = None
+) -> dict[str, Any]:
+    """The figures of `precision_agreement` for one graph; outputs: the logits and, if there is one, the map.
+    batch: inputs of one call, None for all."""
+    expected, got = (
+        run_padded(engine, feeds, outputs, batch) if batch else engine.run(feeds, outputs) for engine in (full, reduced)
+    )
     return {
         "logits_max_abs": float(np.abs(got[0].astype(np.float64) - expected[0]).max()),
         "logits_l2": relative_l2(got[0], expected[0]),

@@ -37,6 +37,7 @@ def _align(scan: Scan, lane: Lane, config: RunConfig) -> Scan:
         grid_map = check(scan.grid, volume, name, policy=config.geometry, tolerance_mm=config.tolerance_mm)
         if grid_map is not None:
             moved[name], outside = _onto(scan.grid, volume, grid_map, lane)
+            flags += [f"resample:{name}"] if f"resample:{name}" not in flags else []  # files have it from read_scan
             flags += [f"partly_outside:{name}"] if outside else []
     volumes = {name: moved.get(name, volume) for name, volume in scan.volumes.items()}
     masks = {source: moved.get(f"mask:{source}", mask) for source, mask in scan.masks.items()}

@@ -98,7 +98,7 @@ def _map_rows(
         stack, names = channel_maps(found, explanation.package)
         grid_map = same_field_of_view(mask.labels.shape, stack.shape[1:])
         m = ops.layer_reduce(stack, mask.labels, num_layers=NUM_LAYERS, grid_map=grid_map, threads=lane.op_threads)
-        flags = incomplete(found, explanation, facts)
+        flags = incomplete(found)
         for k, channel in enumerate(names):
             regions = map_region_rows(
                 m.count[k], sum=m.sum[k], sum_sq=m.sum_sq[k], sum_abs=m.sum_abs[k], sum_pos=m.sum_pos[k],
@@ -121,7 +121,7 @@ def channel_maps(found: AttributionMap, package: ModelPackage) -> tuple[NDArray[
     return np.concatenate([total[None], values]), ["", *(c.modality for c in package.manifest.channels)]
 
 
-def incomplete(found: AttributionMap, explanation: Explanation, facts: RunFacts) -> tuple[str, ...]:
+def incomplete(found: AttributionMap) -> tuple[str, ...]:
     """A flag where integrated gradients miss the change of the target they should add up to by more than 5 %: the
     path was cut into too few steps."""
     if found.residual is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from .registry import Node, Tensor, axis_of, op
+from .registry import Node, Tensor, axis_of, by_axis, op
 
 
 @op("Relu")
@@ -103,6 +103,6 @@ def hardmax(node: Node, x: Tensor) -> Tensor:
 
 def first_largest(x: Tensor, axis: int) -> Tensor:
     """Index of the largest element along an axis (kept), the first of equals; torch.argmax promises no order."""
-    places = torch.arange(x.shape[axis], device=x.device).reshape([-1 if i == axis else 1 for i in range(x.dim())])
+    places = by_axis(torch.arange(x.shape[axis], device=x.device), axis, x.dim())
     is_largest = x == x.amax(axis, keepdim=True)
     return torch.where(is_largest, places, x.shape[axis]).amin(axis, keepdim=True)

@@ -6,9 +6,8 @@ import torch
 from torch.nn import functional
 
 from .registry import Node, Tensor, by_axis, op
-from .windows import Window, flat, window
+from .windows import CONV, Window, flat, window
 
-_CONV = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 _TRANSPOSED = {1: torch.conv_transpose1d, 2: torch.conv_transpose2d, 3: torch.conv_transpose3d}
 
 
@@ -22,9 +21,9 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor = None) -> Tensor:
     group = node.attr("group", 1)
     if _slow_half(x):
         full = None if bias is None else bias.float()
-        y = _CONV[rank](x.float(), weight.float(), full, w.strides, padding, w.dilations, group)
+        y = CONV[rank](x.float(), weight.float(), full, w.strides, padding, w.dilations, group)
         return y.to(x.dtype)
-    return _CONV[rank](x, weight, bias, w.strides, padding, w.dilations, group)
+    return CONV[rank](x, weight, bias, w.strides, padding, w.dilations, group)
 
 
 @op("ConvTranspose", "auto_pad dilations group kernel_shape output_padding output_shape pads strides")
@@ -71,7 +70,7 @@ def _fit_output(node: Node, x: Tensor, w: Window, extra: list[int]) -> None:
 
 def _rank(node: Node, x: Tensor) -> int:
     rank = int(x.dim()) - 2
-    if rank not in _CONV:
+    if rank not in CONV:
         raise node.refuse(f"expected 1 to 3 spatial axes, found {rank}")
     return rank
 

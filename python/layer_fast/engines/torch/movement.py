@@ -22,8 +22,7 @@ def reshape(node: Node, x: Tensor, shape: Tensor) -> Tensor:
 
 @op("Flatten", "axis")
 def flatten(node: Node, x: Tensor) -> Tensor:
-    axis = node.attr("axis", 1)
-    axis = axis + x.dim() if axis < 0 else axis
+    axis = axis_of(node.attr("axis", 1), x.dim())
     return x.reshape(prod(x.shape[:axis]), -1) if x.numel() else x.reshape(prod(x.shape[:axis]), prod(x.shape[axis:]))
 
 

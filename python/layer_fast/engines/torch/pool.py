@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from .registry import Node, Tensor, op
-from .windows import Window, window, with_ceil
+from .windows import CONV, Window, window, with_ceil
 
 _POOL = "auto_pad ceil_mode dilations kernel_shape pads strides"
 _MAX = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
-_CONV = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 
 
 @op("MaxPool", _POOL + " storage_order")
@@ -39,7 +39,7 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
     if node.attr("count_include_pad", 0):
         ones = functional.pad(ones, plain.flat_padding(), value=1.0)
         extra = [a - p for a, p in zip(w.after, plain.after, strict=True)]
-        counts = _sums(ones, _replace(w, [0] * len(extra), extra))
+        counts = _sums(ones, replace(w, before=[0] * len(extra), after=extra))
     else:
         counts = _sums(ones, w)
     return _sums(x, w) / counts
@@ -78,9 +78,5 @@ def _sums(x: Tensor, w: Window) -> Tensor:
     """Sum of every window, padding as zeros: a convolution with ones, channel by channel."""
     ones = torch.ones((1, 1, *w.kernel), dtype=x.dtype, device=x.device)
     channels = functional.pad(x, w.flat_padding()).flatten(0, 1).unsqueeze(1)
-    y = _CONV[len(w.kernel)](channels, ones, None, w.strides, 0, w.dilations)
+    y = CONV[len(w.kernel)](channels, ones, None, w.strides, 0, w.dilations)
     return y.reshape(*x.shape[:2], *y.shape[2:])
-
-
-def _replace(w: Window, before: list[int], after: list[int]) -> Window:
-    return Window(w.kernel, w.strides, w.dilations, before, after)

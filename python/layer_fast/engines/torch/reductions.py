@@ -72,16 +72,11 @@ def _register_reductions() -> None:
         def run(node: Node, x: Tensor, axes: Tensor = None, f: Reduction = function) -> Tensor:
             chosen = node.attr("axes") if axes is None else axes.tolist()
             if not chosen and node.attr("noop_with_empty_axes", 0):
-                return f(x, [], True) if not name_is_plain(node.op) else x
+                return f(x.unsqueeze(-1), [x.dim()], False)  # each element alone: torch takes no axes for all
             chosen = [axis_of(a, x.dim()) for a in chosen] if chosen else list(range(x.dim()))
             return f(x, chosen, bool(node.attr("keepdims", 1))) if x.dim() else f(x.reshape(1), [0], False)
 
         op(name, "axes keepdims noop_with_empty_axes", host=(1,))(run)
-
-
-def name_is_plain(name: str) -> bool:
-    """Reductions that leave a single element as it is."""
-    return name in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
 
 
 _register_reductions()

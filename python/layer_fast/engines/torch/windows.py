@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from .registry import Node, Tensor
+
+CONV = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
+"""By the number of spatial axes."""
 
 
 @dataclass(frozen=True, slots=True)
