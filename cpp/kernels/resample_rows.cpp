@@ -7,8 +7,8 @@
 #include "kernels/x_taps.hpp"
 #include "ops/resample_voxel.hpp"
 
-#if defined(__SSSE3__)
-#include <tmmintrin.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
 #endif
 
 namespace layer_fast::kernels::LF_ISA {
