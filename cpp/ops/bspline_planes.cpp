@@ -94,7 +94,9 @@ void bspline_planes(const ArrayView& in, const ArrayView& out, const GridAxes& a
   const std::int64_t block = std::clamp<std::int64_t>((std::int64_t{900} << 10) / plane_bytes, 1, 4);
   const std::int64_t nz = out.shape[0], tiles = (nz + block - 1) / block;
   const int team = worker_count(tiles, resolve_threads(options.threads));
-  std::vector<SplinePlanes> workers(static_cast<std::size_t>(team), SplinePlanes(job, block));
+  std::vector<SplinePlanes> workers;
+  workers.reserve(static_cast<std::size_t>(team));
+  for (int worker = 0; worker < team; ++worker) workers.emplace_back(job, block);
   parallel_for(tiles, team, [&](std::int64_t tile, int worker) {
     SplinePlanes& own = workers[static_cast<std::size_t>(worker)];
     const std::int64_t z0 = tile * block, z1 = std::min(z0 + block, nz);
