@@ -53,7 +53,24 @@ def _medians(rows: Iterable[Found], ratios: str, name: str) -> Iterator[float]:
 
 def _span(values: Iterable[float], digits: str = ".2g") -> str:
     known = list(values)
+    if max(known) >= 100 and digits == ".2g":
+        digits = ".0f"  # not 1.3e+02
     return f"{min(known):{digits}} to {max(known):{digits}}"
+
+
+def operations(found: Found) -> list[str]:
+    """A row of a table for each operation of the headline workload: its rivals that have a goal, and least and most of
+    both thread counts and heaps."""
+    rows = []
+    for case in found["cases"].values():
+        if not case["headline"]:
+            continue
+        timed = [turns for heap in case["heaps"].values() for turns in heap.values()]
+        rivals = [name for name in case["goals"] if not name.startswith("plain")]  # those are limits
+        spans = (f"{name} {_span(turns[name]['ratio'] for turns in timed)}" for name in rivals)
+        if rivals:
+            rows.append(f"| {case['title']} | {'; '.join(spans)} |")
+    return rows
 
 
 def counts() -> str:
