@@ -162,7 +162,7 @@ def quantify(
     out: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Reduce a saliency map made elsewhere (Captum, MONAI, medcam, ...) to numbers per layer; docs/guides/definitions.md.
+    """Reduce a saliency map made elsewhere (Captum, MONAI, medcam) to numbers per layer; docs/guides/definitions.md.
 
     A coarser map is brought to the mask's grid by both files' affines, linearly; a map of another place is refused.
 

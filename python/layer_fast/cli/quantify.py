@@ -84,8 +84,8 @@ def _text(table: MapTable) -> str:
         lines += [f"channel {channel}"] if channel else []
         lines += [*grid(_lines(columns)), ""]
     for one in table.facts["definitions"]:
-        why = one["facts"]["across_layers"]
-        lines.append(f"{one['name']} [{one['sha256']}] = {one['facts']['formula']}{f'; {why}' if why else ''}")
+        lines.append(f"{one['name']} [{one['sha256']}] = {one['facts']['formula']}; {one['steps']}")
+        lines += [f"  {why}"] if (why := one["facts"]["across_layers"]) else []
     flags = sorted({flag for row in table.rows for flag in row["flags"].split(";") if flag})
     lines += [f"flags: {', '.join(flags)}"] if flags else []
     lines += ["", f"{table.facts['caption']} {table.facts['disclaimer']}"]

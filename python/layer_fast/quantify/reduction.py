@@ -26,7 +26,7 @@ Part = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 VoxelSet = Literal["all", "labelled"]
 Pooling = Literal["union", "mean_of_means", "sum_of_shares", "max", "weights"]
 Inversion = Literal["none", "negate", "one_minus"]
-_KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
 class _Strict(BaseModel):
@@ -162,7 +162,7 @@ class Reduction(_Strict):
     @field_validator("groups")
     @classmethod
     def _group_names(cls, groups: dict[str, Group]) -> dict[str, Group]:
-        if bad := [name for name in groups if not _KEY.match(name)]:
+        if bad := [name for name in groups if not _KEY.fullmatch(name)]:
             raise ValueError(f"expected names of letters, digits and ._+-, found {bad[0]!r}")
         return groups
 
@@ -199,10 +199,30 @@ class Reduction(_Strict):
         kind = self.statistic.facts.units
         return kind if self.normalise.kind == "none" else "1"
 
+    @property
+    def steps(self) -> str:
+        """What makes t of the map s, in words."""
+        signs = {"positive": "max(t, 0)", "negative": "max(-t, 0)", "absolute": "|t|"}
+        spec, clip = self.normalise, self.clip
+        place = "the volume" if spec.axis is None else f"each slice along {spec.axis}"
+        said = [
+            "" if self.channels == "each" else f"{self.channels} over channels",
+            {"none": "", "negate": "-s", "one_minus": "1 - s"}[self.invert],
+            signs.get(self.sign, ""),
+            f"clipped to percentiles {clip.percentiles[0]:g} and {clip.percentiles[1]:g} of {clip.voxels}"
+            if clip
+            else "",
+            "" if spec.kind == "none" else f"{spec.kind} over {place}, voxels {spec.voxels}",
+            f"layers eroded by {self.mask.mm:g} mm" if self.mask.mm else "",
+            "weights of a soft mask" if self.mask.kind == "soft" else "",
+        ]
+        return ", ".join(part for part in said if part) or "t = s"
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: the fields, the hash, and what is known of the statistic (formula, range, cap, ...)."""
         fields = json.loads(self.canonical)
-        return {**fields, "sha256": self.sha256_short, "units": self.units, "facts": facts_dict(self.statistic.name)}
+        known = {"steps": self.steps, "units": self.units, "facts": facts_dict(self.statistic.name)}
+        return {**fields, "sha256": self.sha256_short, **known}
 
 
 def make_reduction(fields: Any, where: str = "definition") -> Reduction:
