@@ -1,4 +1,4 @@
-"""Makes the helpers of this folder importable as `lines` and `oracle_maps`."""
+"""Makes the helpers of this folder importable as `map_lines`, `map_files` and `oracle_maps`."""
 
 from __future__ import annotations
 

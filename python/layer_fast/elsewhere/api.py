@@ -69,19 +69,18 @@ def quantify_map(
 
 
 def _definitions(given: GiveDefinition | Sequence[GiveDefinition]) -> list[Reduction]:
-    several = [given] if isinstance(given, str | Mapping | Reduction) else list(given)
+    several = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     if not several:
         raise ConfigError("[quantify_map] expected a definition, found none")
     found = []
     for one in several:
         if isinstance(one, str) and one not in REDUCTIONS:
             raise ConfigError(f"[quantify_map] unknown definition {one!r:.80}; known: {', '.join(REDUCTIONS)}")
-        found.append(REDUCTIONS[one] if isinstance(one, str) else make_reduction(_plain(one)))
+        if isinstance(one, str):
+            found.append(REDUCTIONS[one])
+        else:
+            found.append(make_reduction(dict(one) if isinstance(one, Mapping) else one))
     return distinct(found, "[quantify_map]")
-
-
-def _plain(given: Mapping[str, Any] | Reduction) -> dict[str, Any] | Reduction:
-    return given if isinstance(given, Reduction) else dict(given)
 
 
 def _overridden(

@@ -145,6 +145,16 @@ class Field:
         columns = np.array(rows, np.float64).T
         return Moments(columns[0].astype(np.int64), *columns[1:])
 
+    def extent(self, codes: list[int]) -> tuple[float, float]:
+        """The smallest and largest value at the voxels of the codes, those without a value left out; NaN of none."""
+        if self.plain:
+            low, high = self.moments.min[codes], self.moments.max[codes]
+        else:
+            weight = self.weight_of(tuple(codes))
+            low = high = self.t[self.mask.voxels(codes) if weight is None else weight > 0]
+        found = ~np.isnan(low)
+        return (float(low[found].min()), float(high[found].max())) if found.any() else (np.nan, np.nan)
+
     def weight_of(self, codes: tuple[int, ...]) -> Floats | None:
         """Flat weights of a region of a soft mask; None for labels."""
         if self._case.weights is None:

@@ -45,14 +45,11 @@ def _check_needs(field: Field, definition: Reduction) -> None:
     needs = definition.statistic.needs
     if not needs:
         return
-    codes = field.mask.codes_of(definition.statistic.total or "all")
-    low, high = (np.asarray(part)[codes] for part in (field.moments.min, field.moments.max))
-    # NaN, of absent labels and where nothing normalises, is neither below nor above.
-    if (low < 0).any() or (needs == "0 <= t <= 1" and (high > 1).any()):
+    low, high = field.extent(field.mask.codes_of(definition.statistic.total or "all"))
+    if low < 0 or (needs == "0 <= t <= 1" and high > 1):
         hint = "sign: positive, negative or absolute" if needs == "t >= 0" else "normalise: min_max or max"
-        found = f"{np.nanmin(low):g} to {np.nanmax(high):g}"
         what = f"definition {definition.name!r}: {definition.statistic.name} needs {needs}"
-        raise ConfigError(f"{what}, found values from {found} after the transforms; say {hint}")
+        raise ConfigError(f"{what}, found values from {low:g} to {high:g} after the transforms; say {hint}")
 
 
 def _of_moments(field: Field, definition: Reduction) -> Measure:

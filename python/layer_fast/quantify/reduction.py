@@ -265,4 +265,5 @@ def reductions_yaml(found: list[Reduction]) -> bytes:
     """The definitions as the YAML file that `read_reductions` takes."""
     import yaml
 
-    return bytes(yaml.safe_dump([json.loads(one.canonical) for one in found], sort_keys=False), "utf-8")
+    fields = [one.model_dump(mode="json", exclude_none=True) for one in found]  # groups keep their order
+    return bytes(yaml.safe_dump(fields, sort_keys=False), "utf-8")
