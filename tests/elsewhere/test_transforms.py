@@ -116,7 +116,7 @@ def test_a_slice_without_a_normaliser_reaches_only_the_layers_in_it() -> None:
     assert np.isnan(rows["a"]["value"]), "never 0 in place of no value"
     assert rows["b"]["value"] == 0.75
     assert "slices_without_normaliser:1" in rows["b"]["flags"].split(";")
-    for name in ("share", "rank_overlap", "auc_iou"):
+    for name in ("share", "part_of_total_mean", "rank_overlap", "auc_iou"):
         assert np.isnan(numbers(values, labels, name, normalise=normalise)["b"]), (
             "its total holds voxels without a value"
         )

@@ -62,8 +62,10 @@ def _of_moments(field: Field, definition: Reduction) -> Measure:
         n, s = fsum(m.weight[there]), fsum(m.sum[there])
         if name in ("min", "max"):
             return float(m.min[there].min() if name == "min" else m.max[there].max())
-        if name in ("sum", "mean", "part_of_total_mean"):
-            return s / {"sum": 1.0, "mean": n, "part_of_total_mean": n_t}[name]
+        if name == "part_of_total_mean":
+            return s / n_t if sum_t == sum_t else nan  # where voxels of the total have no value, nothing is split
+        if name in ("sum", "mean"):
+            return s if name == "sum" else s / n
         if not sum_t > 0:
             return nan
         return (s / n) / (sum_t / n_t) if name == "enrichment" or weighted else s / sum_t
