@@ -86,7 +86,12 @@ def _scaled(t: Floats, x: Floats, kind: str) -> Floats | None:
     low, high = float(x.min()), float(x.max())
     if kind == "rank":
         ordered = np.sort(x)
-        return (np.searchsorted(ordered, t, "left") + np.searchsorted(ordered, t, "right")) / (2.0 * x.size)
+        order = np.argsort(t, axis=None, kind="stable")  # sorted questions find their places in the cache
+        asked = t.ravel()[order]
+        out = np.empty(t.size)
+        below, upto = (np.searchsorted(ordered, asked, side) for side in ("left", "right"))
+        out[order] = (below + upto) / (2.0 * x.size)
+        return out.reshape(t.shape)
     if kind in ("min_max", "z_score"):
         if not high > low:
             return None
