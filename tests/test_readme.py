@@ -28,6 +28,20 @@ def test_the_lines_of_python_run(
     assert capsys.readouterr().out.count("deep_fascial_membrane") == 4
 
 
+def test_the_map_made_elsewhere_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from layer_fast.cli import main
+
+    section = (ROOT / "README.md").read_text().split("## A map made elsewhere")[1]
+    folder, command = re.findall(r"^cd (\S+).*\n(layer-fast .*)$", section, flags=re.M)[0]
+    make_cohort(tmp_path / folder, subjects=2, scans_per_subject=2)
+    monkeypatch.chdir(tmp_path / folder)
+    assert main(command.split()[1:]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].split() == ["region", "voxels", "mean", "share_of_labelled", "auc_iou"]
+
+
 def test_every_verb_and_linked_file_exists() -> None:
     from layer_fast.cli.app import app
 

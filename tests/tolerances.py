@@ -108,3 +108,8 @@ EXPORT_PROFILE = 1e-5
 # Per-layer table of a map in float32 against Captum's in float64: mean relative to the layer's root mean square, sum of
 # the positive part relative, share absolute. Seen: up to 4e-6, and 3e-5 where a ReLU gate flips.
 LAYER_PARITY = 1e-4
+
+# --- maps from elsewhere ---
+# Numbers of a map of some dozen voxels in float64 against the same sums in another order; a min-max or z-score divides
+# by a difference that may be a thousandth of its terms.
+MAP_NUMBERS = 1e-9

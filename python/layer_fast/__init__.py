@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from . import graphs, models, phantom, quantify
     from .cohort import run_cohort
     from .config import RunConfig
+    from .elsewhere import quantify_map
     from .export import export_onnx, export_torch
     from .info import available
     from .io import load_table, read, read_labels, read_scan
@@ -41,6 +42,7 @@ _HOME = {
     "models": ("load_models",),
     "pipeline": ("Pipeline",),
     "cohort": ("run_cohort",),
+    "elsewhere": ("quantify_map",),
     "export": ("export_onnx", "export_torch"),
     "config": ("RunConfig",),
     "info": ("available",),
@@ -53,8 +55,8 @@ __all__ = [
     "Pipeline", "ReadError", "RunConfig", "Scan", "ScanRecord", "ScanRef", "TableError", "Volume", "__version__",
     "argmax_resample", "available", "export_onnx", "export_torch", "graphs", "intensity_stats", "layer_compose",
     "layer_reduce", "layer_weights",
-    "load_models", "load_table", "models", "normalize", "phantom", "quantify", "read", "read_labels", "read_scan",
-    "resample", "resample_labels", "run_cohort",
+    "load_models", "load_table", "models", "normalize", "phantom", "quantify", "quantify_map", "read", "read_labels",
+    "read_scan", "resample", "resample_labels", "run_cohort",
 ]  # fmt: skip
 
 

@@ -151,6 +151,41 @@ def phantom(
     return write_phantom(out, driver, modality, kind, size, subjects, scans_per_subject, seed, as_json=json)
 
 
+@app.command
+def quantify(
+    *,
+    map: Path,
+    mask: Path,
+    definition: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    layers: Path | None = None,
+    invert: Literal["negate", "one_minus"] | None = None,
+    out: Path | None = None,
+    json: Json = False,
+) -> int:
+    """Reduce a saliency map made elsewhere (Captum, MONAI, medcam) to numbers per layer; docs/guides/definitions.md.
+
+    A coarser map is brought to the mask's grid by both files' affines, linearly; a map of another place is refused.
+
+    Parameters
+    ----------
+    map
+        NIfTI file; a fourth axis is channels.
+    mask
+        NIfTI file of labels (0 to 6), or with a fourth axis of weights per label for definitions with a soft mask.
+    definition
+        YAML files with definitions, or names; left out: mean, share_of_labelled, enrichment.
+    layers
+        YAML file for other labels than the six: `layers`, names or name: label, and `groups`.
+    invert
+        For a map in which high values mean little: one_minus for MONAI's default (0..1 turned over), negate for others.
+    out
+        Table to write, .csv or .parquet.
+    """
+    from .quantify import run_quantify
+
+    return run_quantify(map, mask, definition, layers, out, invert=invert, as_json=json)
+
+
 Flag = Annotated[bool, Parameter(negative=())]
 
 

@@ -18,9 +18,13 @@ _PADDING = 4096  # zero bytes after the voxels that some writers leave
 
 
 def read_array(
-    path: str | os.PathLike[str], *, max_decoded_bytes: int = MAX_BYTES, allow_shear: bool = False
+    path: str | os.PathLike[str],
+    *,
+    max_decoded_bytes: int = MAX_BYTES,
+    allow_shear: bool = False,
+    series: bool = False,
 ) -> tuple[NDArray[Any], NiftiHeader, tuple[str, ...], str]:
-    """Voxels (z, y, x), header, flags and SHA-256 of the file.
+    """Voxels (z, y, x), header, flags and SHA-256 of the file. series: (channel, z, y, x), also of one volume.
 
     The array has the file's dtype in native byte order, or float32 where a slope or intercept other than 1 and 0 was
     applied (in float64). It is the file's Fortran-ordered buffer seen in C order: no copy where none is needed, and
@@ -29,7 +33,7 @@ def read_array(
     """
     with RegularFile(path) as file:
         packed = file.head(2) == gzip.MAGIC
-        header = _read_header(file, packed, max_decoded_bytes, allow_shear)
+        header = _read_header(file, packed, max_decoded_bytes, allow_shear, series)
         data = file.read(max_bytes=max_decoded_bytes)
         flags: tuple[str, ...] = ()
         if packed:
@@ -37,13 +41,16 @@ def read_array(
         if packed != file.name.lower().endswith(".gz"):
             flags = (*flags, "extension_mismatch")
         flags = (*flags, *_check_tail(data, header.claimed, file.name))
-        return _voxels(data, header), header, (*header.flags, *flags), file.sha256
+        array = _voxels(data, header)
+        return array if series else array[0], header, (*header.flags, *flags), file.sha256
 
 
-def _read_header(file: RegularFile, packed: bool, max_decoded_bytes: int, allow_shear: bool) -> NiftiHeader:
+def _read_header(
+    file: RegularFile, packed: bool, max_decoded_bytes: int, allow_shear: bool, series: bool
+) -> NiftiHeader:
     compressed = file.head(_HEAD) if packed else b""
     start = gzip.inflate_head(compressed, MIN_OFFSET, file.name) if packed else file.head(MIN_OFFSET)
-    header = parse(start, file.name, allow_shear=allow_shear)
+    header = parse(start, file.name, allow_shear=allow_shear, series=series)
     if packed:
         gzip.check_claim(file.name, header.claimed, file.size, max_decoded_bytes)
         if header.offset > MIN_OFFSET:
@@ -72,8 +79,9 @@ def _check_tail(data: bytearray, claimed: int, name: str) -> tuple[str, ...]:
 
 
 def _voxels(data: bytearray, header: NiftiHeader) -> NDArray[Any]:
-    count = int(np.prod(header.shape, dtype=np.int64))
-    stored = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.offset).reshape(header.shape)
+    shape = (header.channels, *header.shape)
+    count = int(np.prod(shape, dtype=np.int64))
+    stored = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.offset).reshape(shape)
     if header.slope != 1.0 or header.inter != 0.0:
         return _scaled(stored, header)
     native = header.dtype.newbyteorder("=")
@@ -83,9 +91,9 @@ def _voxels(data: bytearray, header: NiftiHeader) -> NDArray[Any]:
 
 
 def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
-    out = np.empty(header.shape, dtype=np.float32)
+    out = np.empty(stored.shape, dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # an overflow becomes infinity, and infinity is refused
-        for z in range(header.shape[0]):
+        for z in np.ndindex(stored.shape[:2]):
             out[z] = stored[z].astype(np.float64) * header.slope + header.inter
     out.flags.writeable = False
     return out

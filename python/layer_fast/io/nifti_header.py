@@ -37,22 +37,26 @@ class NiftiHeader:
     affine: NDArray[np.float64]  # (z, y, x) index -> world mm, RAS+
     spacing_mm: tuple[float, float, float]  # (z, y, x)
     flags: tuple[str, ...]
+    channels: int = 1  # volumes one behind the other in the file
 
     @property
     def claimed(self) -> int:
         """Bytes of header, extensions and voxels together."""
-        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+        return self.offset + self.channels * math.prod(self.shape) * self.dtype.itemsize
 
 
-def parse(block: bytes, name: str, *, allow_shear: bool = False) -> NiftiHeader:
-    """Check the first 348 bytes of a single-file NIfTI-1. Raises ReadError with the code of the first rule broken."""
+def parse(block: bytes, name: str, *, allow_shear: bool = False, series: bool = False) -> NiftiHeader:
+    """Check the first 348 bytes of a single-file NIfTI-1. Raises ReadError with the code of the first rule broken.
+
+    series: accept one axis beside the three of space, whose volumes are then the channels.
+    """
     order = _byte_order(block, name)
     from nibabel import nifti1
 
     parser: Any = nifti1.Nifti1Header  # partly typed
     raw = parser(block[:HEADER_BYTES], endianness=order, check=False)
     fields = raw.structarr
-    shape_xyz = _shape(fields, name)
+    shape_xyz, channels = _shape(fields, name, series)
     dtype = _dtype(fields, order, name)
     offset = _offset(float(fields["vox_offset"]), name)
     slope, inter, scale_flags = _scaling(float(fields["scl_slope"]), float(fields["scl_inter"]), name)
@@ -67,6 +71,7 @@ def parse(block: bytes, name: str, *, allow_shear: bool = False) -> NiftiHeader:
         affine=affine,
         spacing_mm=spacing_mm,
         flags=(*scale_flags, *unit_flags, *flags),
+        channels=channels,
     )
 
 
@@ -110,7 +115,7 @@ def _byte_order(block: bytes, name: str) -> str:
     return order
 
 
-def _shape(fields: Any, name: str) -> tuple[int, int, int]:
+def _shape(fields: Any, name: str, series: bool) -> tuple[tuple[int, int, int], int]:
     dim = [int(n) for n in fields["dim"]]
     if not 3 <= dim[0] <= 7:
         raise ReadError("dim_count", f"{name!r}: dim[0] is {dim[0]}, expected 3, or more with trailing ones")
@@ -119,9 +124,12 @@ def _shape(fields: Any, name: str) -> tuple[int, int, int]:
         raise ReadError("dim_size", f"{name!r}: a dimension is {min(used)}, expected at least 1")
     if max(used[:3]) > MAX_DIM:
         raise ReadError("dim_too_large", f"{name!r}: a dimension is {max(used[:3])}, at most {MAX_DIM} is read")
-    if any(n != 1 for n in used[3:]):
+    more = [n for n in used[3:] if n != 1]
+    if more and not series:
         raise ReadError("not_3d", f"{name!r} is {' x '.join(map(str, used))}: series and vectors are not volumes")
-    return used[0], used[1], used[2]
+    if len(more) > 1:
+        raise ReadError("not_3d", f"{name!r} is {' x '.join(map(str, used))}: expected one axis beside those of space")
+    return (used[0], used[1], used[2]), more[0] if more else 1
 
 
 def _dtype(fields: Any, order: str, name: str) -> np.dtype[Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ReadError
-from ..types import NUM_LAYERS, REGIONS
+from ..types import REGIONS
 
 DENSITY_KG_M3 = 1000.0  # soft tissue as scanners assume it
 SWE_UNITS = ("m/s", "kPa")
+_HOUSE = dict(enumerate(REGIONS))
 _SWE_MAX_M_S = 20.0  # scanners display up to about 16 m/s; more hints at a wrong unit
 
 
@@ -80,19 +82,29 @@ def to_working(array: NDArray[Any], name: str) -> tuple[NDArray[Any], tuple[str,
     return out, () if bool((out == array).all()) else ("rounded_to_float32",)
 
 
+def _known(array: NDArray[Any], names: Mapping[int, str]) -> bool:
+    """Whether every value of whole numbers from 0 to max(names) has a name; a scheme without gaps needs no look."""
+    return len(names) == max(names) + 1 or set(np.unique(array).tolist()) <= set(names)
+
+
 def unit_missing(unit: str | None, name: str) -> ReadError:
     """The error for shear wave without a unit: speeds and moduli have overlapping ranges, so none is guessed."""
     return ReadError("swe_unit", f"{name!r}: state the unit of shear wave, 'm/s' or 'kPa'; found {unit!r}")
 
 
-def to_labels(array: NDArray[Any], name: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Label values as uint8 (z, y, x), and flags. Raises ReadError `label_values` with the values found."""
+def to_labels(
+    array: NDArray[Any], name: str, names: Mapping[int, str] = _HOUSE
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Label values as uint8 (z, y, x), and flags. names: the values there may be, 0 to 255.
+
+    Raises ReadError `label_values` with the values found.
+    """
     low, high = _extent(array, name, holes=False)
     whole = array.dtype.kind != "f" or bool((array == np.rint(array)).all())
-    if not whole or low < 0 or high > NUM_LAYERS:
+    if not whole or low < 0 or high > max(names) or not _known(array, names):
         found = np.unique(array)
         shown = ", ".join(f"{v:g}" for v in found[:20]) + (f", ... ({found.size} in all)" if found.size > 20 else "")
-        expected = ", ".join(f"{i} {region}" for i, region in enumerate(REGIONS))
+        expected = ", ".join(f"{i} {region}" for i, region in sorted(names.items()))
         raise ReadError("label_values", f"{name!r}: expected whole numbers ({expected}), found {shown}")
     flags = ("labels_empty",) if high == 0 else ("labels_constant",) if low == high else ()
     return np.ascontiguousarray(array, dtype=np.uint8), flags

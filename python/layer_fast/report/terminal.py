@@ -34,7 +34,7 @@ def layer_table_text(summary: Mapping[str, Any]) -> str:
     for method in dict.fromkeys(c["method"] for c in sorted(summary["cells"], key=cell_order)):
         title = shown_title(_cells(summary, method)[0])
         head = f"{METHOD_TITLES.get(method, plain(method))}: {plain(title)}"
-        lines += [head, *_grid(layer_table_rows(summary, method)), ""]
+        lines += [head, *grid(layer_table_rows(summary, method)), ""]
     for answer in sorted(summary["answers"], key=cell_order):
         lines.append(f"{plain(answer['setup'])}: {plain(answer['text'])}")
     lines += ["", f"{summary['caption']} {summary['disclaimer']}"]
@@ -55,7 +55,8 @@ def _names(cells: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _grid(rows: list[dict[str, str]]) -> list[str]:
+def grid(rows: list[dict[str, str]]) -> list[str]:
+    """Rows of equal keys as lines of fixed width, the keys above them."""
     head = list(rows[0])
     table = [head, *([row[name] for name in head] for row in rows)]
     width = [max(len(line[i]) for line in table) for i in range(len(head))]
