@@ -29,7 +29,8 @@ struct Added {
   bool good;           // if not, none was added
 };
 
-// Adds the whole groups from the first on that are all of its label. Not if a value is NaN or Inf: then a sum of squares
+// Adds the first group, which is of one label, and those behind it that are all of that label. Not if a value is NaN or
+// Inf: then a sum of squares
 // is (the square of a finite float32 cannot overflow float64). Nor, without signs, if one is negative; with none the
 // negative sums would only get zeros.
 //
@@ -46,7 +47,7 @@ template <bool kSigned>
     sq[p] = load_as<Doubles>(pure.sq + p * kWide);
   }
   std::int64_t i = 0;
-  for (; i + kGroup <= count && all_equal_16(labels + i, label); i += kGroup) {
+  do {  // the first group is known to be of one label
     __builtin_prefetch(values + i + kValuesAhead);
     __builtin_prefetch(labels + i + kLabelsAhead);
     for (int h = 0; h < kHalves; ++h) {
@@ -60,7 +61,8 @@ template <bool kSigned>
       if (kSigned) neg[p] += min_of(value, fresh_zeros());
       sq[p] = add_square(sq[p], value);
     }
-  }
+    i += kGroup;
+  } while (i + kGroup <= count && all_equal_16(labels + i, label));
   Doubles test = {};
   for (int p = 0; p < kParts; ++p) test += sq[p] - sq[p];
   if (any_nan(test) || (!kSigned && !all_between(low, 0.0f, __builtin_inff()))) return {i, false};
