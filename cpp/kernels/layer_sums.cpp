@@ -30,9 +30,8 @@ struct Added {
 };
 
 // Adds the first group, which is of one label, and those behind it that are all of that label. Not if a value is NaN or
-// Inf: then a sum of squares
-// is (the square of a finite float32 cannot overflow float64). Nor, without signs, if one is negative; with none the
-// negative sums would only get zeros.
+// Inf: then a sum of squares is (the square of a finite float32 cannot overflow float64). Nor, without signs, if one is
+// negative; with none the negative sums would only get zeros.
 //
 // Runs are short where layers are thin, and each loop over one ends in a wrong guess of the processor: so there is one loop
 // for labels, range and sums. Not inlined: with anything else alive the sums would leave the registers.
