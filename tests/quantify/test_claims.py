@@ -32,7 +32,7 @@ def test_finds_the_planted_layer(layer: int) -> None:
     assert (found["verdict"], found["driver"], found["tied"]) == ("candidate driver", names[layer - 1], [])
     unchecked = [g["name"] for g in found["gates"] if g["passed"] is None]
     assert unchecked == ["second_fill", "geometry_and_confounders", "mask_sensitivity"]
-    assert all(g["reason"] == "not checked in this version" for g in found["gates"] if g["passed"] is None)
+    assert all(g["reason"] .startswith("not checked") for g in found["gates"] if g["passed"] is None)
 
 
 def test_null_cohorts_are_not_claimed_and_planted_ones_are() -> None:

@@ -66,7 +66,7 @@ def test_says_what_it_must(html: str) -> None:
     assert text.count("Research use only. Not a medical device.") == 2
     assert "Candidate driver: deep fascial membrane" in text
     assert "Cannot be told apart: deep fascial membrane, muscle." in text
-    assert text.count("not checked in this version: holds under a second fill; not explained") == 3
+    assert text.count("not checked: holds under a second fill; not explained") == 3
     assert "bmode: expected CRC 1f2e, found 0000" in text
     assert "layers_absent:dermis" in text
     assert "This run is not complete" not in text

@@ -1,9 +1,10 @@
 """From sufficient statistics and coalition values to layer tables, contrasts and claims. Tables in, tables out."""
 
 from .auc import Auc, subject_auc
-from .claims import Claim, Gate, decide
+from .claims import Claim, decide
 from .cohort import CellStatistics, Settings, analyse
 from .definitions import PRESETS, Definition, definition
+from .gates import Gate
 from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
 from .reduction import Group, Reduction, house_groups, make_reduction, read_reductions, reductions_yaml
 from .reductions import DEFAULT_REDUCTIONS, REDUCTIONS, reduction

@@ -11,6 +11,7 @@ is claimed in at most `alpha` of cohorts.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -19,28 +20,12 @@ from numpy.typing import NDArray
 
 from .cohort import CellStatistics, Settings, is_margin, region_values
 from .draws import Draws
+from .gates import ELSEWHERE, Gate, unchecked
 from .inference import ENOUGH, Interval, difference_interval, enough, permutation_p, valued
 from .regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
 
 CLAIM_METHOD = "layer_shapley"
 CANDIDATE, NONE, DESCRIPTIVE = "candidate driver", "no single driver", "descriptive ranking only"
-NOT_CHECKED = "not checked in this version"
-_UNCHECKED = {
-    "second_fill": "the same layer under a second fill that removes content",
-    "geometry_and_confounders": "not explained by layer thickness, mask alone, age, body mass index, site or scanner",
-    "mask_sensitivity": "the same layer under perturbed masks",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One condition: what was found, what was asked, whether it holds (None: not checked)."""
-
-    name: str
-    value: float | str | None
-    threshold: str
-    passed: bool | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +54,9 @@ class _Versus(NamedTuple):
     p: NDArray[np.float64]
 
 
-def decide(stats: CellStatistics, settings: Settings) -> Claim:
-    """Apply the rule to one cell."""
+def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate] | None = None) -> Claim:
+    """Apply the rule to one cell. checks: the gates that need more than the cell's own numbers (`gates.ELSEWHERE`) by
+    name; one that is not among them was not checked."""
     estimate = stats.contrast.estimate[list(LAYER_ROWS)]
     top = None if np.isnan(estimate).all() else LAYER_ROWS[int(np.nanargmax(estimate))]
     against = _versus(stats, top, settings)
@@ -78,13 +64,13 @@ def decide(stats: CellStatistics, settings: Settings) -> Claim:
     versus = tuple(_versus_row(j, against.interval, p, i) for i, j in enumerate(others))
     if stats.cell.key["method"] != CLAIM_METHOD or not is_margin(stats.cell):
         return _descriptive(stats, top, versus)
-    gates = (*_cohort_gates(stats), *_layer_gates(stats, top, against, settings))
+    elsewhere = tuple((checks or {}).get(name) or unchecked(name) for name in ELSEWHERE)
+    gates = (*_cohort_gates(stats), *_layer_gates(stats, top, against, settings), *elsewhere)
     failed = [gate for gate in gates if gate.passed is False]
     held = {gate.name: gate.passed for gate in gates}
     contrast_holds = held["contrast"]
     tied = [top, *(j for i, j in enumerate(others) if not p[i] < settings.alpha / 2)] if top and contrast_holds else []
     names = tuple(REGION_ORDER[j].name for j in sorted(tied)) if len(tied) > 1 else ()
-    unchecked = tuple(Gate(n, None, what, None, NOT_CHECKED) for n, what in _UNCHECKED.items())
     name = None if top is None else REGION_ORDER[top].name
     if failed or top is None:
         follows = {"beats_every_other"} if not contrast_holds else set()  # said by another gate already
@@ -92,10 +78,10 @@ def decide(stats: CellStatistics, settings: Settings) -> Claim:
         told = [gate.reason for gate in failed if gate.name not in follows]
         tie = f" Cannot be told apart: {', '.join(map(_words, names))}." if names else ""
         text = f"No single driver: {'; '.join(told)}.{tie}"
-        return Claim(NONE, None, name, names, gates + unchecked, versus, text)
-    text = (f"Candidate driver: {_words(name)}. "
-            f"Every gate checked in this version holds; {len(unchecked)} are not checked.")  # fmt: skip
-    return Claim(CANDIDATE, name, name, (), gates + unchecked, versus, text)
+        return Claim(NONE, None, name, names, gates, versus, text)
+    missing = sum(gate.passed is None for gate in gates)
+    text = f"Candidate driver: {_words(name)}. Every checked gate holds; {missing} are not checked."
+    return Claim(CANDIDATE, name, name, (), gates, versus, text)
 
 
 def _cohort_gates(stats: CellStatistics) -> list[Gate]:

@@ -13,6 +13,7 @@ from .claims import CLAIM_METHOD, Claim, decide
 from .cohort import USED, CellStatistics, Settings, analyse, is_margin
 from .comparisons import comparisons
 from .definitions import PRESETS
+from .gates import checks_of
 from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
 from .regions import REGION_ORDER
 from .tables import Cell, cells, columns
@@ -53,11 +54,12 @@ def summary(
     pairs = _pairs(found, positive, negative, targets)
     spread = _spreads(found, logit_sd)
     by_scan = _by_scan(scans)
-    results = []
+    analysed = []
     for cell in found:
         settings = Settings(*pairs[cell.key["target"]], seed, replicates, map_definition=map_definition)
-        stats = analyse(cell, by_scan, settings, logit_sd=spread[_classifier(cell)])
-        results.append((stats, settings, decide(stats, settings)))
+        analysed.append((analyse(cell, by_scan, settings, logit_sd=spread[_classifier(cell)]), settings))
+    every = [stats for stats, _ in analysed]
+    results = [(one, own, decide(one, own, checks_of(one, own, every, by_scan))) for one, own in analysed]
     out: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "caption": CAPTION,
