@@ -140,6 +140,11 @@ def studentised(
     estimate: Float, se: Float, replicate: Callable[[slice], tuple[Float, Float]], size: int, replicates: int,
     confidence: float, usable: NDArray[np.bool_],
 ) -> Interval:
+    """Studentised bootstrap interval (Davison and Hinkley 1997, section 5.2) of `estimate` with standard error `se`.
+
+    replicate(rows) gives estimates and standard errors (rows, *columns) of those replicates; size: numbers that one
+    replicate holds, which bounds the memory; NaN where a column is not usable.
+    """
     nothing = np.full_like(estimate, np.nan)
     if not usable.any():
         return Interval(estimate, se, nothing, nothing)
