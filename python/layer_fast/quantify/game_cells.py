@@ -6,7 +6,8 @@ claims.json without method and channel, `positive`, `negative`, `units`, `remove
                 less controls), each {estimate, low, high}; null = withheld or not to be had
   log_loss, auc {"values": [{region, estimate, low, high}, ...], "all": {...}, "none": {...}}, the values adding up to
                 all - none; null where the target is no margin, whose sign and size the metric needs
-Intervals are those of claims.json: subjects are the unit, withheld below 20 of them or 5 of a class.
+Intervals are those of claims.json: subjects are the unit, withheld below 20 of them or 5 of a class; the AUC of all and
+of none has the limits of `subject_auc`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fills import removes_content
+from .auc import subject_auc
 from .cohort import Settings, Subjects, is_margin, subjects_of
 from .cohort_games import auc_game, log_loss_game
 from .draws import Draws
@@ -65,6 +67,10 @@ def game(
         loss = log_loss_game(margins[one], subjects.is_case[one], draws[0], replicates=n, confidence=sure)
         area = auc_game(case, control, draws[1], replicates=n, confidence=sure)
         out |= {"log_loss": _metric(loss), "auc": _metric(area)}
+        for name, s in (("all", -1), ("none", 0)):  # DeLong's interval of separated classes has no width
+            if out["auc"][name]["low"] is not None:
+                limits = subject_auc(case[:, s], control[:, s])
+                out["auc"][name] |= {"low": limits.low, "high": limits.high}
     return out
 
 
