@@ -1,97 +1,85 @@
-"""Figures as SVG, for light and for dark ground. Text in them comes from this package or is stripped to plain text."""
+"""Geometry of the figures: the templates draw it as inline SVG, in the colours of the page, beside the numbers."""
 
 from __future__ import annotations
 
 import base64
-import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from .style import interval
 
-from .style import CASE_COLOUR, CONTROL_COLOUR, ROWS, colour, plain, region_title, shown
-
-INK, FAINT = "#1c2430", "#c9d0d9"  # drawn for light ground; the dark figure is the same file with these exchanged
-DARK = {INK: "#e6e9ee", FAINT: "#3d4653"}
-SVG_RULES: Any = {
-    "svg.hashsalt": "layer_fast",  # ids inside the file do not change from run to run
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
-_LEFT_INCH = 2.0  # room for the longest name of a region
+WIDTH, HEIGHT, PAD = 240, 20, 10  # CSS pixels; PAD keeps the ends of an interval inside
+_MIDDLE = HEIGHT / 2
 
 
-def layer_bars(cell: dict[str, Any], axis_title: str) -> dict[str, str]:
-    """Bars with intervals of one cell, background and layers above, groups below: {"light": data URI, "dark": ...}."""
-    regions = {(r["region_kind"], r["region"]): r for r in cell["regions"]}
-    figure, axes = _figure(5.6, 3.3)
-    positions = [i + (0.6 if kind == "group" else 0.0) for i, (kind, _) in enumerate(ROWS)]
-    for y, (kind, name) in zip(positions, ROWS, strict=True):
-        part = shown(cell, regions[kind, name])
-        estimate, low, high = (np.nan if part[k] is None else part[k] for k in ("estimate", "low", "high"))
-        axes.barh(y, estimate, height=0.68, color=colour(kind, name), edgecolor=INK, linewidth=0.4)
-        if np.isfinite([low, high]).all():
-            axes.plot([low, high], [y, y], color=INK, linewidth=1.3, solid_capstyle="butt")
-            axes.plot([low, high], [y, y], linestyle="", marker="|", markersize=6, color=INK)
-        if np.isnan(estimate):
-            axes.text(0, y, " no value", va="center", fontsize=8)
-    axes.set_yticks(positions, [region_title(kind, name) for kind, name in ROWS])
-    axes.set_ylim(positions[-1] + 0.6, -0.6)
-    return _finish(figure, axes, axis_title)
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Values low..high over a picture of `width` pixels. origin: the value that bars start from and a line marks."""
+
+    low: float
+    high: float
+    origin: float = 0.0
+    width: int = WIDTH
+
+    def x(self, value: float) -> float:
+        """Pixel of a value, one decimal; what lies outside stands at the edge."""
+        inside = min(max(value, self.low), self.high)
+        return round(PAD + (self.width - 2 * PAD) * (inside - self.low) / (self.high - self.low), 1)
+
+    def ticks(self) -> list[dict[str, Any]]:
+        """Round values of the scale with their pixels, the origin among them."""
+        step = _step((self.high - self.low) / (self.width / 60))
+        first, last = math.ceil((self.low - self.origin) / step), math.floor((self.high - self.origin) / step)
+        digits = max(0, -math.floor(math.log10(step)))
+        values = [self.origin + k * step for k in range(first, last + 1)]
+        return [{"x": self.x(v), "text": _tick(v, digits)} for v in values]
 
 
-def margin_strips(groups: list[tuple[str, list[float], list[float]]]) -> dict[str, str]:
-    """Subject-mean margins of cases and controls, one row per setup title: {"light": ..., "dark": ...}."""
-    figure, axes = _figure(5.6, 0.7 + 0.75 * len(groups))
-    for y, (_, case, control) in enumerate(groups):
-        for values, shift, face, marker in ((case, -0.15, CASE_COLOUR, "o"), (control, 0.15, CONTROL_COLOUR, "D")):
-            # a fixed zigzag instead of random jitter: overlapping subjects stay visible and bytes stay the same
-            offset = [shift + 0.05 * (i % 3 - 1) for i in range(len(values))]
-            axes.plot(sorted(values), [y + o for o in offset], linestyle="", marker=marker, markersize=4.2,
-                      markerfacecolor=face, markeredgecolor=INK, markeredgewidth=0.4, alpha=0.85)  # fmt: skip
-    axes.set_yticks(range(len(groups)), [title for title, _, _ in groups])
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-    return _finish(figure, axes, "margin, mean over the subject's scans (logits)")
+def scale_of(parts: Iterable[Mapping[str, Any]], *, origin: float = 0.0, width: int = WIDTH) -> Scale:
+    """The scale that holds every estimate and interval of `parts`, and the origin."""
+    names = ("estimate", "low", "high")
+    values = [origin, *(float(p[n]) for p in parts for n in names if p.get(n) is not None)]
+    low, high = min(values), max(values)
+    return Scale(low, high, origin, width) if high > low else Scale(origin, origin + 1.0, origin, width)
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+def mark(part: Mapping[str, Any], scale: Scale, colour: str, text: str = "") -> dict[str, Any]:
+    """One row of a figure: a bar from the origin to the estimate (or a dot there), and the interval as a path.
 
-    with rc_context(SVG_RULES):
-        figure = Figure(figsize=(width, height))
-        left, bottom = _LEFT_INCH / width, 0.5 / height
-        axes = figure.add_axes((left, bottom, 0.98 - left, 0.98 - bottom))
-    figure.patch.set_alpha(0.0)
-    axes.patch.set_alpha(0.0)
-    for name in ("top", "right", "left"):
-        axes.spines[name].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
-    axes.tick_params(length=0)
-    axes.set_axisbelow(True)
-    return figure, axes
+    part: estimate, low, high, each a number or None. Without an estimate `point` is None and the row says so."""
+    found: dict[str, Any] = {"width": scale.width, "height": HEIGHT, "origin": scale.x(scale.origin), "colour": colour,
+                             "point": None, "line": "", "text": text or interval(dict(part))}  # fmt: skip
+    if part["estimate"] is None:
+        return found
+    point = scale.x(part["estimate"])
+    found |= {"point": point, "left": min(point, found["origin"]), "size": round(abs(point - found["origin"]), 1)}
+    if part["low"] is not None and part["high"] is not None:
+        low, high = scale.x(part["low"]), scale.x(part["high"])
+        found["line"] = f"M{low} {_MIDDLE:g}H{high}M{low} 5V15M{high} 5V15"
+    return found
 
 
-def _finish(figure: Any, axes: Any, axis_title: str) -> dict[str, str]:
-    from matplotlib import rc_context
+def axis(scale: Scale) -> dict[str, Any]:
+    """The scale under the rows of a figure."""
+    return {"width": scale.width, "height": HEIGHT, "origin": scale.x(scale.origin), "ticks": scale.ticks()}
 
-    buffer = io.BytesIO()
-    with rc_context(SVG_RULES):
-        axes.axvline(0, color=INK, linewidth=0.8)
-        axes.grid(axis="x", color=FAINT, linewidth=0.6)
-        axes.set_xlabel(plain(axis_title))
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    light = buffer.getvalue().decode("utf-8")
-    dark = light
-    for old, new in DARK.items():
-        dark = dark.replace(old, new)
-    return {"light": data_uri("image/svg+xml", light.encode()), "dark": data_uri("image/svg+xml", dark.encode())}
+
+def dots(values: Iterable[float], scale: Scale, y: float) -> str:
+    """Path of round dots at the values, in order, on a fixed zigzag about y: overlapping ones stay visible."""
+    places = enumerate(sorted(values))
+    return "".join(f"M{scale.x(value)} {y + 3.5 * (i % 3 - 1):g}h0" for i, value in places)
+
+
+def _step(raw: float) -> float:
+    size = 10.0 ** math.floor(math.log10(raw))
+    return next(size * k for k in (1, 2, 5, 10) if size * k >= raw * 0.999)
+
+
+def _tick(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}" if digits <= 5 else f"{value:.0e}"
+    return text.lstrip("-") if float(text) == 0 else text
 
 
 def data_uri(kind: str, data: bytes) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from .fills import other_fills, primary
+from .primary import other_fills, primary
 from .style import METHOD_TITLES, ROWS, cell_order, column_scale, interval, plain, region_title, shown, shown_title
 
 

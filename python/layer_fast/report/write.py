@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import LayerFastError
 from ..files import write_atomic
-from .context import build
+from .context import FURTHER, build
 from .slices import read_examples
 from .style import interval, number, plain
 
@@ -20,13 +20,15 @@ TITLE = "Which tissue layers carry this model's prediction"
 def write_report(out_dir: str | Path, *, title: str = TITLE) -> Path:
     """Write out_dir/report.html from claims.json, run.json, the three tables and pictures/*.npz of a results folder.
 
+    games.json, stats.json, guards.json and compare.json are shown where they are there and of a version that is known.
     The same files give the same bytes. The tables are hashed for the provenance; only scans.parquet is read.
     Raises LayerFastError for a file that is missing or not what it should be.
     """
     out = Path(out_dir)
     claims, run = _json(out / "claims.json"), _json(out / "run.json")
-    context = build(claims, run, _scans(out / "scans.parquet"), read_examples(out / "pictures"))
-    hashes = {name: _sha256(out / name) for name in (*TABLES, "claims.json")}
+    further = {name: _further(out / f"{name}.json", known) for name, known in FURTHER.items()}
+    context = build(claims, run, _scans(out / "scans.parquet"), read_examples(out / "pictures"), further)
+    hashes = {name: _sha256(out / name) for name in (*TABLES, "claims.json", *(f"{name}.json" for name in FURTHER))}
     target = out / "report.html"
     write_atomic(target, render({"title": title, "hashes": hashes, **context}).encode("utf-8"))
     return target
@@ -37,7 +39,7 @@ def render(context: dict[str, Any]) -> str:
     import jinja2
     from markupsafe import Markup
 
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -49,7 +51,7 @@ def render(context: dict[str, Any]) -> str:
         finalize=lambda value: plain(value) if type(value) is str else value,
     )
     environment.filters.update(number=number, interval=interval)
-    css = (folder / "report.css").read_text(encoding="utf-8")
+    css = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
     return environment.get_template("report.html.j2").render(css=Markup(css), **context)  # noqa: S704 (our own file)
 
 
@@ -63,6 +65,12 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise LayerFastError(f"{path.name}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _further(path: Path, known: tuple[int, ...]) -> dict[str, Any] | None:
+    """None for a file that an older or partial run did not write, or that another version did."""
+    value = _json(path) if path.exists() else None
+    return value if value is not None and value.get("schema_version") in known else None
 
 
 def _scans(path: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,76 @@
+"""stats.json: class contrasts with effect sizes, the groups against each other, and strata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...types import LAYERS
+from ..primary import primary
+from ..style import cell_order, column_scale, interval, number, region_title
+from .words import cell_name, distinct, words
+
+_METHOD = "layer_shapley"
+_STRATA = 12  # lines of strata shown for one analysis; stats.json has all
+
+
+def statistics(stats: dict[str, Any]) -> dict[str, Any]:
+    """Class contrasts of the Shapley values, pairs of groups in every analysis, strata; each with its families."""
+    analyses = sorted((a for a in primary(stats["analyses"]) if not a["channel"]), key=cell_order)
+    extra = distinct(analyses)
+    titled = [{**a, "title": f"{cell_name(a)} {text}".strip()} for a, text in zip(analyses, extra, strict=True)]
+    own = [a for a in titled if a["method"] == _METHOD]
+    return {
+        "contrasts": [_contrasts(a) for a in own],
+        "groups": [row for a in titled for row in _groups(a)],
+        "strata": [_strata(a) for a in own if a["strata"]],
+        "settings": stats["settings"],
+        "multiplicity": stats["multiplicity"],
+    }
+
+
+def _contrasts(analysis: dict[str, Any]) -> dict[str, Any]:
+    rows = [r for r in analysis["classes"]["rows"] if "region" in r]
+    size = column_scale(rows)
+    return {
+        "title": analysis["title"], "positive": analysis["positive"], "negative": analysis["negative"] or "all others",
+        "units": analysis["units"],
+        "rows": [{
+            "title": region_title(r["region_kind"], r["region"]), "d": interval(r, 3, size), "p": number(r["p"], 4),
+            "holm": number(r["p_holm"], 4), "bh": number(r["p_bh"], 4),
+            "g": _effect(r["between"], "hedges_g"), "delta": _effect(r["between"], "cliffs_delta"),
+        } for r in rows],
+    }  # fmt: skip
+
+
+def _effect(part: dict[str, Any] | None, name: str) -> str:
+    effect = None if part is None else part[name]
+    return "–" if effect is None else interval(effect, 2)
+
+
+def _groups(analysis: dict[str, Any]) -> list[dict[str, Any]]:
+    """Muscle against non-muscle and fascia against fat: of maps the paired difference, of values the class contrast."""
+    value = analysis["method"] in ("layer_shapley", "layer_ablation")
+    rows = analysis["classes"]["rows"] if value else analysis["paired"]
+    found = [r for r in rows if r.get("pair_kind") == "group"]
+    size = column_scale(found)
+    return [{
+        "title": analysis["title"], "definition": analysis["definition"],
+        "what": f"{words(r['first'])} less {words(r['second'])}",
+        "basis": "difference of class contrasts" if value else "paired difference of subjects",
+        "estimate": interval(r, 3, size), "p": number(r["p"], 4), "holm": number(r["p_holm"], 4),
+        "g": _effect(r["between"] if value else r, "hedges_g"),
+    } for r in found]  # fmt: skip
+
+
+def _strata(analysis: dict[str, Any]) -> dict[str, Any]:
+    rows = []
+    for s in analysis["strata"]:
+        of = {(r["region_kind"], r["region"]): r for r in s["regions"]}
+        means = [of.get(("layer", name), {"mean": None})["mean"] for name in LAYERS]
+        rows.append({"by": f"{s['by']}: {s['level']}" if s["level"] else s["by"], "n": s["n_subjects"],
+                     "scans": s["n_scans"], "withheld": s["withheld"], "means": means})  # fmt: skip
+    size = column_scale([m for r in rows for m in r["means"] if m is not None])
+    for r in rows:
+        r["means"] = ["–" if m is None else number(m["estimate"], 3, size) for m in r["means"]]
+    return {"title": analysis["title"], "units": analysis["units"], "layers": [words(n) for n in LAYERS],
+            "rows": rows[:_STRATA], "total": len(rows)}  # fmt: skip
