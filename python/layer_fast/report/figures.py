@@ -30,7 +30,7 @@ class Scale:
 
     def ticks(self) -> list[dict[str, Any]]:
         """Round values of the scale with their pixels, the origin among them."""
-        step = _step((self.high - self.low) / (self.width / 60))
+        step = _step((self.high - self.low) / (self.width / 48))
         first, last = math.ceil((self.low - self.origin) / step), math.floor((self.high - self.origin) / step)
         digits = max(0, -math.floor(math.log10(step)))
         values = [self.origin + k * step for k in range(first, last + 1)]
@@ -67,7 +67,7 @@ def axis(scale: Scale) -> dict[str, Any]:
 
 
 def dots(values: Iterable[float], scale: Scale, y: float) -> str:
-    """Path of round dots at the values, in order, on a fixed zigzag about y: overlapping ones stay visible."""
+    """Path of round dots at the values, on a fixed zigzag about pixel y: overlapping ones stay visible."""
     places = enumerate(sorted(values))
     return "".join(f"M{scale.x(value)} {y + 3.5 * (i % 3 - 1):g}h0" for i, value in places)
 

@@ -22,7 +22,7 @@ GATE_TITLES = {
     "mask_sensitivity": "holds under other masks",
 }
 _STATES = {True: ("holds", "✓"), False: ("fails", "✗"), None: ("unchecked", "–")}
-_DIGITS = {"subjects": 0, "layer_present": 0, "auc": 3}
+_DIGITS = {"subjects": 0, "layer_present": 0, "auc": 3, "resolved": 2, "geometry_and_confounders": 2}
 _COLUMNS = 4  # answers side by side in one table of gates
 
 
@@ -41,12 +41,23 @@ def _answer(answer: dict[str, Any], claims: dict[str, Any], which: str) -> dict[
         "which": which,
         "kind": "found" if driver else "open",
         "headline": f"Candidate driver: {words(driver)}" if driver else "No single driver",
-        "why": sentence(answer["text"].split(". " if driver else ": ", 1)[-1]),
-        "unchecked": [_title(g["name"]) for g in answer["gates"] if g["passed"] is None],
+        "why": _why(answer),
+        "unchecked": "; ".join(_title(g["name"]) for g in answer["gates"] if g["passed"] is None),
         "auc": cell["auc"],
         "n_case": cell["n_case"],
         "n_control": cell["n_control"],
     }
+
+
+def _why(answer: dict[str, Any]) -> str:
+    """The first gate that fails, how many more do, and what could not be told apart; the table says the rest."""
+    text = answer["text"].split(". " if answer["driver"] else ": ", 1)[-1]
+    failed = [g["reason"] for g in answer["gates"] if g["passed"] is False]
+    if answer["driver"] or not failed:
+        return sentence(text)
+    more = {0: ".", 1: "; one more gate fails."}.get(len(failed) - 1, f"; {len(failed) - 1} more gates fail.")
+    start = answer["text"].find("Cannot be told apart")
+    return f"{sentence(failed[0])}{more} {answer['text'][start:] if start >= 0 else ''}".strip()
 
 
 def gate_tables(cards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -76,5 +87,7 @@ def _gate(gate: dict[str, Any] | None) -> dict[str, str]:
         reason = gate["reason"].removeprefix("not checked").lstrip(": ")
         return {"state": state, "sign": sign, "text": "not checked", "reason": reason}
     value = gate["value"]
-    text = "" if value is None else value if isinstance(value, str) else number(value, _DIGITS.get(gate["name"], 4))
+    text = (
+        "" if value is None else words(value) if isinstance(value, str) else number(value, _DIGITS.get(gate["name"], 4))
+    )
     return {"state": state, "sign": sign, "text": text, "reason": "" if gate["passed"] else gate["reason"]}

@@ -19,7 +19,7 @@ def comparisons(claims: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows in the order of the question; figures of one definition and question share a scale."""
     rows = [c for c in primary(claims["comparisons"]) if c["method"] in METHODS and not c["channel"]]
     rows.sort(key=_order)
-    units = {tuple(c[k] for k in ("setup", "method", "model", "member")): c["units"] for c in claims["cells"]}
+    units = {c["definition"]: c["units"] for c in claims["cells"]}
     scales = {}
     for c in rows:
         parts = [r["difference"] for r in rows if _group(r) == _group(c) and r.get("difference")]
@@ -29,12 +29,12 @@ def comparisons(claims: dict[str, Any]) -> list[dict[str, Any]]:
         difference = c.get("difference") or {"estimate": None, "low": None, "high": None}
         picture, digits = scales[_group(c)]
         text = interval(difference, 3, digits)
-        unit = units[c["setup"], c["method"], c["model"], c["member"]]
+        unit = f"{units[c['definition']]}; " if c["method"] == METHODS[0] else ""
         out.append(
             {
                 **c, "title": f"{setup_title(c['setup'])} {which}".strip(), "method_title": method_title(c["method"]),
                 "main": (c["comparison"], c["setup"]) in _FIRST, "said": _said(c, digits), "difference_text": text,
-                "figure": mark(difference, picture, _COLOUR, text), "unit": unit if c["method"] == METHODS[0] else "1",
+                "figure": mark(difference, picture, _COLOUR, text), "unit": unit,
             }
         )  # fmt: skip
     return out

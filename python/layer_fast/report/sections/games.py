@@ -9,9 +9,9 @@ from ..figures import axis, mark, scale_of
 from ..style import COLOURS, cell_order, column_scale, interval, region_title, setup_title
 from .words import distinct, words
 
-_METRICS = {"log_loss": "log-loss (nats; below 0: the layer lowers the loss)", "auc": "AUC"}
+_METRICS = {"log_loss": "log-loss, nats", "auc": "AUC"}
 _PAIRS = 5  # interactions named for each classifier
-_SMALL = 180
+_SMALL = 110
 
 
 def games(found: dict[str, Any]) -> list[dict[str, Any]]:

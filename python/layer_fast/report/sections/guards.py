@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...types import LAYERS
 from ..style import cell_order, number
+from .answers import GATE_TITLES
 from .words import cell_name, words
 
 _STATES = {True: ("fired", "✗"), False: ("silent", "✓"), None: ("not checked", "–")}
@@ -13,15 +15,16 @@ _MANY = 6  # lines of one guard with one outcome that are still listed one by on
 
 
 def guards(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Guards in the order of the file; under each the cells, those where it fired first."""
+    """Guards, those that are gates first; under each the cells, those where it fired first."""
     by_name: dict[str, list[dict[str, Any]]] = {}
     for entry in found["guards"]:
         by_name.setdefault(entry["name"], []).append(entry)
     out = []
-    for name, entries in by_name.items():
+    for name, entries in sorted(by_name.items(), key=lambda item: item[0] not in GATE_TITLES):
         entries = sorted(entries, key=lambda e: cell_order({"fill": "", "target": "", "mask": "", **e}))
         lines = [line for fired in _ORDER for line in _lines([e for e in entries if e["fired"] is fired])]
-        out.append({"title": words(name), "question": entries[0]["question"], "lines": lines,
+        out.append({"title": words(name), "question": entries[0]["question"],
+                    "threshold": "; ".join(dict.fromkeys(e["threshold"] for e in entries)), "lines": lines,
                     "n_fired": sum(e["fired"] is True for e in entries), "n": len(entries)})  # fmt: skip
     return out
 
@@ -37,7 +40,7 @@ def _lines(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _line(entry: dict[str, Any]) -> dict[str, Any]:
     state, sign = _STATES[entry["fired"]]
     value = f"{entry['statistic']}: {_value(entry['value'])}" if entry["value"] is not None else "no number"
-    return {"where": _where(entry), "value": value, "threshold": entry["threshold"], "state": state, "sign": sign,
+    return {"where": _where(entry), "value": value, "state": state, "sign": sign,
             "sentence": entry["sentence"]}  # fmt: skip
 
 
@@ -47,5 +50,9 @@ def _where(entry: dict[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
+        if value and all(part == 0 for part in value.values()):
+            return "0 for each"
+        names = [n for n in LAYERS if n in value] + [n for n in value if n not in LAYERS]
+        value = {name: value[name] for name in names}
         return ", ".join(f"{words(name)} {_value(part)}" for name, part in value.items()) or "none"
     return value if isinstance(value, str) else number(value, 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+from ...types import LAYERS
 from ..figures import Scale, axis, dots, mark, scale_of
 from ..style import CASE_COLOUR, CONTROL_COLOUR, cell_order, interval, number, setup_title
 from .examples import classes_of
@@ -11,7 +13,7 @@ from .words import USED, distinct
 
 _KEY = ("setup", "model", "member", "target", "mask")
 _NEUTRAL = "#7F8FA6"
-_WIDTH, _ROW = 560, 44
+_WIDTH, _ROW = 480, 44
 _CALIBRATION = {"brier": "Brier score", "log_loss": "log-loss", "intercept": "intercept", "slope": "slope"}
 
 
@@ -38,17 +40,14 @@ def strips(scans: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[str
     values = [m for _, case, control in found for m in (*case, *control)]
     scale = scale_of([{"estimate": m, "low": None, "high": None} for m in values], width=_WIDTH)
     rows = []
-    for i, (title, case, control) in enumerate(found):
-        y = _ROW * i + 14
-        rows.append({"title": title, "case": dots(case, scale, y), "control": dots(control, scale, y + 17),
-                     "text": f"{title}: {_range(case)}; {_range(control)}"})  # fmt: skip
-    return {"rows": rows, "axis": axis(scale), "width": _WIDTH, "height": _ROW * len(rows), "step": _ROW,
+    for title, case, control in found:
+        rows.append({"title": title, "case": dots(case, scale, 13), "control": dots(control, scale, 31),
+                     "texts": [_range(case), _range(control)]})  # fmt: skip
+    return {"rows": rows, "axis": axis(scale), "width": _WIDTH, "height": _ROW,
             "case_colour": CASE_COLOUR, "control_colour": CONTROL_COLOUR}  # fmt: skip
 
 
-def _margins(
-    scans: list[dict[str, Any]], setup: str, pair: tuple[str, str | None]
-) -> tuple[list[float], list[float]]:
+def _margins(scans: list[dict[str, Any]], setup: str, pair: tuple[str, str | None]) -> tuple[list[float], list[float]]:
     positive, negative = pair
     by_class: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
     for row in scans:
@@ -96,10 +95,16 @@ def geometry(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
+def _columns(names: Any) -> str:
+    """Names of columns; those that there is one of for every layer, once with their number."""
+    base = Counter(next((n.removesuffix(f"_{layer}") for layer in LAYERS if n.endswith(f"_{layer}")), n) for n in names)
+    return ", ".join(name if n == 1 else f"{name} of {n} layers" for name, n in base.items())
+
+
 def _auc(title: str, columns: Any, auc: dict[str, Any], scale: Scale, lead: Any = None) -> dict[str, Any]:
     part = {"estimate": auc["auc"], "low": auc["low"], "high": auc["high"]}
     text = interval(part, 2)
     ahead = "" if lead is None else interval(
         {"estimate": lead["lead"], "low": lead["lead_low"], "high": lead["lead_high"]}, 2)  # fmt: skip
-    return {"title": title, "columns": ", ".join(columns), "text": text, "lead": ahead,
+    return {"title": title, "columns": _columns(columns), "text": text, "lead": ahead,
             "figure": mark(part, scale, _NEUTRAL, text)}  # fmt: skip

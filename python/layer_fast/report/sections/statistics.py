@@ -10,6 +10,7 @@ from ..style import cell_order, column_scale, interval, number, region_title
 from .words import cell_name, distinct, words
 
 _METHOD = "layer_shapley"
+_GROUPS = ("layer_shapley", "mean_minmax_volume")  # definitions whose groups are set against each other here
 _STRATA = 12  # lines of strata shown for one analysis; stats.json has all
 
 
@@ -21,7 +22,7 @@ def statistics(stats: dict[str, Any]) -> dict[str, Any]:
     own = [a for a in titled if a["method"] == _METHOD]
     return {
         "contrasts": [_contrasts(a) for a in own],
-        "groups": [row for a in titled for row in _groups(a)],
+        "groups": [row for a in titled if a["definition"] in _GROUPS for row in _groups(a)],
         "strata": [_strata(a) for a in own if a["strata"]],
         "settings": stats["settings"],
         "multiplicity": stats["multiplicity"],
@@ -67,7 +68,7 @@ def _strata(analysis: dict[str, Any]) -> dict[str, Any]:
     for s in analysis["strata"]:
         of = {(r["region_kind"], r["region"]): r for r in s["regions"]}
         means = [of.get(("layer", name), {"mean": None})["mean"] for name in LAYERS]
-        rows.append({"by": f"{s['by']}: {s['level']}" if s["level"] else s["by"], "n": s["n_subjects"],
+        rows.append({"by": "all scans" if s["by"] == "all" else f"{s['by']}: {s['level']}", "n": s["n_subjects"],
                      "scans": s["n_scans"], "withheld": s["withheld"], "means": means})  # fmt: skip
     size = column_scale([m for r in rows for m in r["means"] if m is not None])
     for r in rows:
