@@ -66,15 +66,16 @@ def run(out: Path, quick: bool = False) -> dict[str, Any]:
     above the truth), "median_width", "truth", "fresh_mean", "fresh_se"}}}. holds: the coverage lies in the goal,
     None outside it. Minutes when quick, half an hour otherwise. Cells of other settings are not reused.
     """
+    cohorts, replicates = (400, 399) if quick else (4000, 1999)
     settings = {
-        "cohorts": 400 if quick else 4000, "replicates": 399 if quick else 1999, "batch": _BATCH, "shift": SHIFT,
+        "cohorts": cohorts, "replicates": replicates, "batch": _BATCH, "shift": SHIFT,
         "case_sd": CASE_SD, "noise_sd": NOISE_SD, "scans": SCANS, "growth": GROWTH, "goal": list(GOAL),
     }  # fmt: skip
     found = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
     done = found.get("cells", {}) if found.get("settings") == settings else {}
     for case in cases(quick):
         if case.name not in done:
-            done[case.name] = coverage(case, int(settings["cohorts"]), int(settings["replicates"]))
+            done[case.name] = coverage(case, cohorts, replicates)
             write_atomic(out, _bytes({"settings": settings, "cells": done}))
     return {"settings": settings, "cells": done}
 
@@ -125,7 +126,7 @@ def effects(shape: str, subjects: int, cohorts: int, random: np.random.Generator
         return random.standard_normal(size)
     if kind == "gamma":
         k = float(text)
-        return (random.standard_gamma(k, size) - k) / np.sqrt(k)
+        return np.asarray((random.standard_gamma(k, size) - k) / np.sqrt(k))
     if kind == "lognormal":
         s2 = float(text) ** 2
         sd = np.sqrt((np.exp(s2) - 1.0) * np.exp(s2))
