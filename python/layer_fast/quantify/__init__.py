@@ -20,7 +20,7 @@ __all__ = [
     "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS", "REGION_ORDER",
     "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Gate", "Group", "Interval", "Reduction",
     "Region", "Settings", "StatisticFacts", "ablation", "analyse", "cells", "claims_json", "cohort_statistics",
-    "columns", "decide", "definition", "derive", "difference_interval", "holm", "house_groups", "interactions", "join_flags",
-    "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
+    "columns", "decide", "definition", "derive", "difference_interval", "holm", "house_groups", "interactions",
+    "join_flags", "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
     "reductions_yaml", "shapley", "subject_auc", "summary", "value_region_rows",
 ]  # fmt: skip

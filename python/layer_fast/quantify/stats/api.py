@@ -71,17 +71,18 @@ def cohort_statistics(
     Raises ValueError as `summary` does, for columns that are not there, and for a stratum column of over 20 values;
     KeyError for an unknown definition.
     """
-    if wrong := [name for name in map_definitions if PRESETS[name].kind != "map"]:
-        raise ValueError(f"[stats] map_definitions: expected definitions of maps, got {', '.join(wrong)}")
-    frame = _frame(layers, scans, site, (logit_sd, positive, negative, targets), map_definitions)
+    frame = frame_of(
+        layers, scans, site=site, logit_sd=logit_sd, positive=positive, negative=negative, targets=targets,
+        map_definitions=map_definitions,
+    )  # fmt: skip
     plan = Plan(seed, replicates, confidence)
     return statistics_of(frame, by, plan)
 
 
 def statistics_of(frame: Frame, by: Sequence[str], plan: Plan) -> dict[str, Any]:
     """The dict of `cohort_statistics` from its frame."""
-    many, width = len(frame.subjects), len(frame.analyses)
-    means = grouped_mean(frame.values.reshape(len(frame.scan_ids), -1), frame.subject, many)
+    scans, many, width = len(frame.scan_ids), len(frame.subjects), len(frame.analyses)
+    means = grouped_mean(frame.values.reshape(scans, width * NUM_REGIONS), frame.subject, many)
     pairs = paired(means.reshape(many, width, NUM_REGIONS), plan)
     contrasts, strata = class_contrasts(frame, plan), stratified(frame, by, plan)
     out = {
@@ -97,8 +98,20 @@ def statistics_of(frame: Frame, by: Sequence[str], plan: Plan) -> dict[str, Any]
     return {name: _clean(part) for name, part in out.items()}
 
 
-def _frame(layers: Any, scans: Any, site: str | None, how: tuple[Any, ...], map_definitions: Sequence[str]) -> Frame:
-    logit_sd, positive, negative, targets = how
+def frame_of(
+    layers: Any,
+    scans: Any,
+    *,
+    site: str | None = None,
+    logit_sd: float | Mapping[str, float] | None = None,
+    positive: str | None = None,
+    negative: str | None = None,
+    targets: Mapping[str, tuple[str, str | None]] | None = None,
+    map_definitions: Sequence[str] = MAP_DEFINITIONS,
+) -> Frame:
+    """The array that statistics are made from; arguments and errors as for `cohort_statistics`."""
+    if wrong := [name for name in map_definitions if PRESETS[name].kind != "map"]:
+        raise ValueError(f"[stats] map_definitions: expected definitions of maps, got {', '.join(wrong)}")
     given = isinstance(layers, list) and layers and isinstance(layers[0], Cell)
     found: list[Cell] = layers if given else cells(layers)
     pairs = _pairs(found, positive, negative, targets)

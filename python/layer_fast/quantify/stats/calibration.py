@@ -114,7 +114,7 @@ def _coefficient(
     se = refit(scans, np.ones((1, len(case))), slope)[1]
     value, error = refit(scans, drawn, slope)
     if lost_too_many(value):
-        return _named(estimate[0], np.nan, np.nan, "interval not estimable: resamples without overlap of the classes")
+        return _named(estimate[0], np.nan, np.nan, "interval not estimable: resamples that separate the classes")
     t = statistic(value - estimate[0], error)
     low, high = limits(t[~np.isnan(t)][:, None], estimate, se, plan.confidence)
     return _named(estimate[0], low[0], high[0], "")

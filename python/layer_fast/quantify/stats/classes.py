@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, statistic
 from .effects import Size, cliffs_delta, hedges_g, paired_g, welch_p
+from .frame import grouped_mean
 from .permute import Effect, between, joined, shuffled, two_sided_p, within, within_differences
 from .resample import Float, Plan, difference_of, empty, limits, mean_of, patterns, resampled
 
@@ -121,9 +122,7 @@ def pure_means(
     """Mean over the units of each subject with one class, its class and its site, in the order of the codes."""
     _, first, code = np.unique(who.subject[pure], return_index=True, return_inverse=True)
     order = np.argsort(code, kind="stable")
-    starts = np.searchsorted(code[order], np.arange(len(first)))
-    n = np.diff(np.append(starts, len(code)))[:, None]
-    mean = np.add.reduceat(x[pure][order], starts, axis=0) / n
+    mean = grouped_mean(x[pure][order], code[order], len(first))
     return mean, who.positive[pure][first], who.site[pure][first]
 
 

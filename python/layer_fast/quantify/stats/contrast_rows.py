@@ -30,9 +30,9 @@ def class_contrasts(frame: Frame, plan: Plan) -> list[dict[str, Any]]:
         used, excluded = usable_scans(frame, classes)
         unit, first = np.unique(frame.unit[used], return_inverse=True)[1], _first(frame.unit[used])
         many = len(first)
-        means = grouped_mean(frame.values[np.ix_(used, mine)].reshape(len(used), -1), unit, many)
+        means = grouped_mean(frame.values[np.ix_(used, mine)].reshape(len(used), len(mine) * NUM_REGIONS), unit, many)
         means = means.reshape(many, len(mine), NUM_REGIONS)
-        x = np.concatenate([means, differences_of(means)], axis=2).reshape(many, -1)
+        x = np.concatenate([means, differences_of(means)], axis=2).reshape(many, len(mine) * WIDTH)
         rows = used[first]
         subject = np.unique(frame.subject[rows], return_inverse=True)[1]
         who = Labels(subject, positive_rows(frame, classes[0])[rows], frame.site[rows])

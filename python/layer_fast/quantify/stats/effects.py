@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..auc import subject_auc
 from .resample import Float, spread_of
@@ -99,8 +100,13 @@ def wilcoxon_p(x: Float) -> Float:
     out = np.full(x.shape[1], np.nan)
     some = np.flatnonzero((x != 0).any(axis=0))
     if len(some):
-        out[some] = wilcoxon(x[:, some], axis=0).pvalue
+        out[some] = wilcoxon(_columns(x, some), axis=0).pvalue[: len(some)]
     return out
+
+
+def _columns(x: Float, some: NDArray[np.int64]) -> Float:
+    """Those columns, one alone twice: NumPy would sum it in another order, and its last bits would change."""
+    return np.ascontiguousarray(x[:, some if len(some) > 1 else np.repeat(some, 2)])
 
 
 def welch_p(case: Float, control: Float) -> Float:
@@ -112,5 +118,6 @@ def welch_p(case: Float, control: Float) -> Float:
     some = np.flatnonzero((np.ptp(case, axis=0) > 0) | (np.ptp(control, axis=0) > 0))
     out = np.full(case.shape[1], np.nan)
     if len(some):
-        out[some] = ttest_ind(case[:, some], control[:, some], equal_var=False, axis=0).pvalue
+        p = ttest_ind(_columns(case, some), _columns(control, some), equal_var=False, axis=0).pvalue
+        out[some] = p[: len(some)]
     return out

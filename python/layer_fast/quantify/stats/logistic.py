@@ -7,6 +7,7 @@ method for all of them at once. Errors are sandwiches with the subject as the cl
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from .resample import Float
 SEPARATED = "not estimable: the margins separate the classes perfectly"
 ONE_CLASS = "not estimable: one class only"
 CONSTANT = "not estimable: all margins are equal"
-_STEPS, _DONE = 50, 1e-10
+_STEPS, _DONE, _CUT = 100, 1e-10, 3.0
 _LOST = 0.01  # of the resamples; more without a value, and there is no interval
 
 
@@ -50,12 +51,15 @@ def why_not(scans: Scans, slope: bool) -> str:
 def fit(scans: Scans, slope: bool) -> float:
     """The slope, or the intercept with the slope fixed at 1. Only where `why_not` is empty."""
     from statsmodels.api import GLM, families
+    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
     y, ones = scans.positive.astype(np.float64), np.ones((len(scans.margin), 1))
     design = np.column_stack([ones, scans.margin]) if slope else ones
     offset = None if slope else scans.margin
     model = GLM(y, design, family=families.Binomial(), offset=offset, freq_weights=scans.weight)
-    return float(model.fit(tol=1e-14, maxiter=200).params[-1])
+    with warnings.catch_warnings():  # it is raised for perfect predictions too, whose intercept is finite
+        warnings.simplefilter("ignore", PerfectSeparationWarning)
+        return float(model.fit(tol=1e-14, maxiter=200).params[-1])
 
 
 def refit(scans: Scans, drawn: Float, slope: bool) -> tuple[Float, Float]:
@@ -76,28 +80,41 @@ def _block(scans: Scans, drawn: Float, slope: bool) -> tuple[Float, Float]:
     many = drawn.shape[1]
     weight = drawn[scans.subject] * scans.weight[:, None]
     m, y = scans.margin[:, None], scans.positive[:, None].astype(np.float64)
-    a, b = np.zeros(many), np.ones(many)
-    moving = ~_without(scans, drawn, slope)
+    scale = 1.0
+    if slope:  # on standardised margins no step is far
+        scale = float(scans.margin.std())
+        m = (m - scans.margin.mean()) / scale
+    found = ~_without(scans, drawn, slope)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for _ in range(_STEPS):
-            p = 1.0 / (1.0 + np.exp(-(a + b * m)))
-            r, v = weight * (y - p), weight * p * (1.0 - p)
-            da, db = _solve(_bread(v, m, slope), r.sum(axis=0), (r * m).sum(axis=0))
-            a, b = a + da, b + db
-            if not (np.maximum(np.abs(da), np.abs(db)) > _DONE)[moving].any():
-                break
-        else:
-            moving &= ~(np.maximum(np.abs(da), np.abs(db)) > _DONE)
+        a, b, done = _newton(weight, m, y, slope, found)
         p = 1.0 / (1.0 + np.exp(-(a + b * m)))
         bread = _bread(weight * p * (1.0 - p), m, slope)
         score = scans.weight[:, None] * (y - p)
         u0, u1 = (np.add.reduceat(u, scans.starts, axis=0) for u in (score, score * m))
         # the row of the inverse bread that belongs to the coefficient, times the score of each subject
-        wanted = _solve(bread, np.zeros(many), np.ones(many)) if slope else _solve(bread, np.ones(many), np.ones(many))
-        influence = wanted[0] * u0 + wanted[1] * u1
+        row = _solve(bread, np.zeros(many) if slope else np.ones(many), np.ones(many))
+        influence = row[0] * u0 + row[1] * u1
         se = np.sqrt((drawn * influence * influence).sum(axis=0))
-    value = np.where(moving, b if slope else a, np.nan)
-    return value, np.where(moving, se, np.nan)
+    found &= done
+    return np.where(found, (b if slope else a) / scale, np.nan), np.where(found, se / scale, np.nan)
+
+
+def _newton(
+    weight: Float, m: Float, y: Float, slope: bool, wanted: NDArray[np.bool_]
+) -> tuple[Float, Float, NDArray[np.bool_]]:
+    """Intercepts, slopes (B,) and whether they stand still; steps are cut, for a far one may never come back."""
+    many = weight.shape[1]
+    a, b = np.zeros(many), np.zeros(many) if slope else np.ones(many)
+    for _ in range(_STEPS):
+        p = 1.0 / (1.0 + np.exp(-(a + b * m)))
+        r, v = weight * (y - p), weight * p * (1.0 - p)
+        step = _solve(_bread(v, m, slope), r.sum(axis=0), (r * m).sum(axis=0))
+        da, db = (np.clip(s, -_CUT, _CUT) for s in step)
+        a, b = a + da, b + db
+        done = np.maximum(np.abs(da), np.abs(db)) <= _DONE * np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
+        if done[wanted].all():
+            break
+    return a, b, done
 
 
 def _bread(v: Float, m: Float, slope: bool) -> tuple[Float, Float, Float]:

@@ -42,38 +42,50 @@ def long_table(frame: Frame, found: Sequence[Cell], layers: Any, strata: Sequenc
     """
     import pyarrow
 
-    strata = list(dict.fromkeys(strata))
-    for name in strata:
-        if name in LONG_COLUMNS or (frame.rows and name not in frame.rows[0]):
-            raise ValueError(f"[long] strata: expected another column of the scans, got {name!r}")
-    text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-    kinds = {"string": text, "bool": pyarrow.bool_(), "int64": pyarrow.int64(), "float64": pyarrow.float64()}
-    units = {name: {"unit": unit} for name, (_, unit, _) in LONG_COLUMNS.items() if unit}
-    fields = [pyarrow.field(n, kinds[k], metadata=units.get(n)) for n, (k, _, _) in LONG_COLUMNS.items()]
-    schema = pyarrow.schema([*fields, *(pyarrow.field(name, text) for name in strata)])
-    thick = _thickness(layers)
-    parts = [
-        pyarrow.table(_columns(frame, a, cell, thick, strata, schema), schema=schema)
-        for a, cell in _cells(frame, found)
-    ]
-    return pyarrow.concat_tables(parts).unify_dictionaries() if parts else schema.empty_table()
+    schema = _schema(frame, strata)
+    return pyarrow.concat_tables([schema.empty_table(), *_parts(frame, found, layers, schema)])
 
 
-def write_long(table: Any, kind: str) -> bytes:
-    """The bytes of the table, kind ".parquet" or ".csv" (NaN as nan, null as an empty field)."""
+def write_long(
+    frame: Frame, found: Sequence[Cell], layers: Any, strata: Sequence[str] = (), kind: str = ".parquet"
+) -> bytes:
+    """The bytes of `long_table`, one analysis in memory at a time; kind ".parquet" or ".csv" (NaN as nan, null as an
+    empty field)."""
     import pyarrow
     import pyarrow.csv as csv
     import pyarrow.parquet as parquet
 
-    sink = pyarrow.BufferOutputStream()
+    schema, sink = _schema(frame, strata), pyarrow.BufferOutputStream()
     if kind == ".parquet":
-        parquet.write_table(table, sink, compression="zstd")
+        writer = parquet.ParquetWriter(sink, schema, compression="zstd")
     else:
-        plain = pyarrow.schema(
-            [f.with_type(pyarrow.string()) if pyarrow.types.is_dictionary(f.type) else f for f in table.schema]
-        )
-        csv.write_csv(table.cast(plain), sink, csv.WriteOptions(quoting_style="needed"))
+        writer = csv.CSVWriter(sink, schema, write_options=csv.WriteOptions(quoting_style="needed"))
+    with writer:
+        for part in _parts(frame, found, layers, schema):
+            writer.write_table(part)
     return bytes(sink.getvalue())
+
+
+def _schema(frame: Frame, strata: Sequence[str]) -> Any:
+    import pyarrow
+
+    fields = []
+    for name, (kind, unit, _) in LONG_COLUMNS.items():
+        fields.append(pyarrow.field(name, getattr(pyarrow, kind + "_" * (kind == "bool"))(), metadata={"unit": unit}))
+    for name in dict.fromkeys(strata):
+        if name in LONG_COLUMNS or (frame.rows and name not in frame.rows[0]):
+            raise ValueError(f"[long] strata: expected another column of the scans, got {name!r}")
+        fields.append(pyarrow.field(name, pyarrow.string()))
+    return pyarrow.schema(fields)
+
+
+def _parts(frame: Frame, found: Sequence[Cell], layers: Any, schema: Any) -> Iterator[Any]:
+    import pyarrow
+
+    thick = _thickness(layers)
+    strata = [name for name in schema.names if name not in LONG_COLUMNS]
+    for a, cell in _cells(frame, found):
+        yield pyarrow.table(_columns(frame, a, cell, thick, strata, schema), schema=schema)
 
 
 def _cells(frame: Frame, found: Sequence[Cell]) -> Iterator[tuple[int, Cell]]:
@@ -115,9 +127,10 @@ def _columns(frame: Frame, a: int, cell: Cell, thick: Any, strata: Sequence[str]
             codes, names = texts[field.name]
             null = codes < 0
             indices = pyarrow.array(np.where(null, 0, codes).astype(np.int32), mask=null)
-            out.append(pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(names, pyarrow.string())))
+            out.append(pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(names, field.type)).cast(field.type))
         else:
-            values, mask = given if isinstance(given := numbers[field.name], tuple) else (given, None)
+            given = numbers[field.name]
+            values, mask = given if isinstance(given, tuple) else (given, None)
             out.append(pyarrow.array(values, field.type, mask=mask, from_pandas=False))
     return out
 

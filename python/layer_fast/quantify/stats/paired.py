@@ -20,7 +20,7 @@ def paired(subject_means: Float, plan: Plan) -> list[list[dict[str, Any]]]:
     it; "p_holm" and "p_bh" correct "p" inside the family.
     """
     many, analyses = subject_means.shape[:2]
-    x = differences_of(subject_means).reshape(many, -1)
+    x = differences_of(subject_means).reshape(many, analyses * len(PAIRS))
     interval, n = means(x, plan)
     nothing = np.full((6, x.shape[1]), np.nan)
     p, wilcoxon, rank, g, low, high = nothing

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..draws import Draws
 from ..inference import statistic
-from .resample import TIE, Float, totals
+from .resample import TIE, Float, sums, totals
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.int64]
@@ -48,7 +48,7 @@ def centred(x: Float, block: Codes) -> Float:
         rows = block == code
         part = out[rows]
         constant = np.ptp(part, axis=0) == 0
-        out[rows] = np.where(constant, 0.0, part - part.sum(axis=0) / len(part))
+        out[rows] = np.where(constant, 0.0, part - sums(part) / len(part))
     return out
 
 
@@ -81,7 +81,7 @@ def within_differences(x: Float, labels: Float, subject: Codes) -> list[Float]:
         rows = np.flatnonzero(subject == code)
         z = labels[:, rows]
         n1 = z.sum(axis=1, keepdims=True)
-        part = x[rows] - x[rows].sum(axis=0) / len(rows)
+        part = x[rows] - sums(x[rows]) / len(rows)
         out.append(totals(z / n1 - (1.0 - z) / (len(rows) - n1), part))
     return out
 

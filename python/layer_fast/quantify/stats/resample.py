@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..draws import Draws
-from ..inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, moments, statistic
+from ..inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, statistic
 
 Float = NDArray[np.float64]
 TIE = 1e-9  # relative slack of a permuted statistic: its sums run in another order than the observed one's
@@ -46,6 +46,12 @@ def patterns(x: Float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
             yield rows, np.flatnonzero(which.reshape(-1) == group)
 
 
+def sums(x: Float) -> Float:
+    """Sums over the rows of x (n, C), row after row. A sum of one column alone would be pairwise, its last bits others:
+    a column's numbers must not depend on how many stand beside it."""
+    return np.asarray(np.add.accumulate(x, axis=0)[-1])
+
+
 def totals(weights: Float, x: Float) -> Float:
     """weights (B, n) times x (n, C), subjects added in their order: (B, C)."""
     out = np.zeros((len(weights), x.shape[1]))
@@ -71,7 +77,7 @@ def counts(draws: Draws, replicates: int, n: int) -> Float:
 def resampled(x: Float, draws: Draws, replicates: int) -> tuple[Float, Float]:
     """Mean less the observed mean, and its squared standard error, of every resample of x (n, C): (B, C) each."""
     n = len(x)
-    centred = np.where(np.ptp(x, axis=0) > 0, x - moments(x)[0], 0.0)
+    centred = np.where(np.ptp(x, axis=0) > 0, x - sums(x) / n, 0.0)
     weights = counts(draws, replicates, n)
     mean, square = totals(weights, centred) / n, totals(weights, centred * centred)
     spread = square - n * mean * mean
@@ -98,9 +104,12 @@ def empty(columns: int) -> Interval:
 
 def spread_of(x: Float) -> tuple[Float, Float]:
     """Mean and standard error of complete columns; the error of a constant column is exactly 0."""
-    mean, v = moments(x)
+    n = len(x)
     constant = np.ptp(x, axis=0) == 0
-    return np.where(constant, x[0], mean), np.where(constant & (len(x) > 1), 0.0, np.sqrt(v))
+    mean = np.where(constant, x[0], sums(x) / n)
+    if n < 2:
+        return mean, np.full_like(mean, np.nan)
+    return mean, np.where(constant, 0.0, np.sqrt(sums((x - mean) ** 2) / (n * (n - 1.0))))
 
 
 def mean_of(x: Float, plan: Plan) -> Interval:
@@ -155,11 +164,11 @@ def sign_flip_p(x: Float, plan: Plan) -> Float:
     if n < MIN_PER_CLASS:
         return np.full(x.shape[1], np.nan)
     every = 2**n <= 1 + plan.replicates
-    signs: Float
     if every:
-        signs = 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+        minus = np.arange(2**n)[:, None] >> np.arange(n) & 1
     else:
-        signs = 1.0 - 2.0 * (plan.draws("flip", n).with_replacement(plan.replicates, 2 * n)[:, :n] % 2)
+        minus = plan.draws("flip", n).with_replacement(plan.replicates, 2 * n)[:, :n] % 2
+    signs = np.where(minus == 1, -1.0, 1.0)
     observed = np.abs(totals(np.ones((1, n)), x)[0])
     size = np.abs(x).sum(axis=0)
     beyond = (np.abs(totals(signs, x)) >= observed - TIE * size).sum(axis=0)

@@ -40,8 +40,10 @@ def strata_of(frame: Frame, by: Sequence[str]) -> Iterator[Stratum]:
     """
     yield Stratum("all", "all", np.ones(len(frame.rows), dtype=bool))
     yield from _levels(frame, "label")
-    positive = np.column_stack([positive_rows(frame, a.positive) for a in frame.analyses])
-    known = np.column_stack([class_rows(frame, a.positive, a.negative) for a in frame.analyses])
+    positive, known = np.zeros(frame.margins.shape, dtype=bool), np.zeros(frame.margins.shape, dtype=bool)
+    for i, one in enumerate(frame.analyses):
+        positive[:, i] = positive_rows(frame, one.positive)
+        known[:, i] = class_rows(frame, one.positive, one.negative)
     for name, (truth, said) in CORRECTNESS.items():
         call = frame.margins > 0 if said else frame.margins < 0
         yield Stratum("correctness", name, known & (positive == truth) & call)
@@ -93,9 +95,10 @@ def stratified(frame: Frame, by: Sequence[str], plan: Plan) -> list[list[dict[st
 
 def _stratum(frame: Frame, stratum: Stratum, plan: Plan) -> list[dict[str, Any]]:
     scans, analyses = frame.margins.shape
-    inside = np.broadcast_to(stratum.inside.reshape(scans, -1), (scans, analyses))
+    one = stratum.inside[:, None] if stratum.inside.ndim == 1 else stratum.inside
+    inside = np.broadcast_to(one, (scans, analyses))
     there = inside & ~np.isnan(frame.values).all(axis=2)
-    values = np.where(there[:, :, None], frame.values, np.nan).reshape(scans, -1)
+    values = np.where(there[:, :, None], frame.values, np.nan).reshape(scans, analyses * NUM_REGIONS)
     x = grouped_mean(values, frame.subject, len(frame.subjects))
     mean, n = means(x, plan)
     contrast = np.full((3, x.shape[1]), np.nan)
