@@ -48,7 +48,7 @@ class Case(NamedTuple):
     def in_goal(self) -> bool:
         """At 60 subjects and more for normal and skewed effects, at 20 to 59 for normal ones."""
         asked = self.shape in GOAL_SHAPES if self.subjects >= 60 else self.shape == "normal"
-        return asked and self.share_case in (None, 0.5)
+        return asked and self.subjects >= 20 and self.share_case in (None, 0.5)
 
 
 def cases(quick: bool) -> list[Case]:
