@@ -166,6 +166,11 @@ def test_erosion_measures_every_pair_of_voxels(seed: int) -> None:
         assert np.array_equal(kept[here], np.array(nearest, float) > mm)
 
 
+def test_a_mask_of_one_layer_has_no_rim() -> None:
+    labels = np.ones((3, 4, 5), np.uint8)
+    assert kept_voxels(labels, (0.5, 0.5, 0.5), 1.2, [1]).all()
+
+
 def test_erosion_takes_rims_and_keeps_totals() -> None:
     labels = [0, 0, 1, 1, 1, 2, 2]
     values = [1, 1, 2, 3, 4, 5, 6]

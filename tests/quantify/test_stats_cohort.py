@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 import tolerances
 from fake_tables import Rows, draw_phi, map_tables, shapley_tables
 from layer_fast.quantify import claims_json, cohort_statistics, summary
+from layer_fast.quantify.stats.frame import grouped_mean
 
 NEAR = tolerances.STATISTICS
 QUICK = {"replicates": 199}
@@ -141,6 +142,28 @@ def test_small_strata_are_withheld(tables: Any) -> None:
     got = cohort_statistics(tables[0], scans, by=("scanner",), **QUICK)
     rare = next(s for s in analysis(got)["strata"] if s["level"] == "rare")
     assert rare["n_subjects"] == 2 and rare["withheld"] and rare["regions"] == []
+
+
+def test_regions_of_few_subjects_are_withheld_inside_a_stratum(tables: Any) -> None:
+    layers = [dict(row, value=float("nan")) if row["region"] == "dermis" and row["subject"] > "p003" else row
+              for row in tables[0]]  # fmt: skip
+    regions = analysis(cohort_statistics(layers, tables[1], **QUICK))["strata"][0]["regions"]
+    assert (regions[1]["n"], regions[1]["mean"]["estimate"]) == (4, None)
+    assert regions[2]["n"] == 23 and regions[2]["mean"]["estimate"] is not None
+
+
+def test_subjects_with_another_label_are_in_no_contrast_of_a_stratum(tables: Any) -> None:
+    scans = [dict(row, label="other") if row["scan_id"] == "p002-1" else row for row in tables[1]]
+    everyone = analysis(cohort_statistics(tables[0], scans, **QUICK))["strata"][0]
+    assert (everyone["n_subjects"], everyone["n_case"], everyone["n_control"]) == (24, 11, 12)
+
+
+def test_a_mean_does_not_depend_on_the_columns_beside_it() -> None:
+    x = np.random.default_rng(0).normal(size=(400, 7)) + 1e6
+    group = np.repeat(np.arange(4), 100)
+    whole = grouped_mean(x, group, 5)
+    assert np.isnan(whole[4]).all()
+    assert all((grouped_mean(x[:, [c]], group, 5)[:4, 0] == whole[:4, c]).all() for c in range(7))
 
 
 def test_faults_are_named(tables: Any) -> None:

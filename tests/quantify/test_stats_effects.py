@@ -24,12 +24,13 @@ from layer_fast.quantify.stats.multiple import adjusted
 
 NEAR = tolerances.STATISTICS
 rng = np.random.default_rng(1)
-CASE, CONTROL = rng.normal([0.0, 0.6, -2.0], 1.0, (17, 3)), rng.normal(0.0, 1.3, (23, 3))
+CASE, CONTROL = rng.normal([0.0, 0.6, -2.0, 20.0], 1.0, (17, 4)), rng.normal(0.0, 1.3, (23, 4))
 
 
 def limits(t: float, df: int) -> list[float]:
     """The noncentralities at which t is the 97.5 % and the 2.5 % quantile."""
-    return [brentq(lambda n, q=q: stats.nct.cdf(t, df, n) - q, t - 9, t + 9, xtol=1e-13) for q in (0.975, 0.025)]
+    ends = t - 0.6 * abs(t) - 9, t + 0.6 * abs(t) + 9
+    return [brentq(lambda n, q=q: stats.nct.cdf(t, df, n) - q, *ends, xtol=1e-13) for q in (0.975, 0.025)]
 
 
 def test_hedges_g_and_its_limits() -> None:
@@ -37,7 +38,7 @@ def test_hedges_g_and_its_limits() -> None:
     df, root = 38, np.sqrt(1 / 17 + 1 / 23)
     j = gamma(df / 2) / (np.sqrt(df / 2) * gamma((df - 1) / 2))
     assert hedges_correction(df) == pytest.approx(j, rel=NEAR)
-    for c in range(3):
+    for c in range(4):
         t = stats.ttest_ind(CASE[:, c], CONTROL[:, c]).statistic
         assert got.estimate[c] == pytest.approx(j * t * root, rel=NEAR)
         assert [got.low[c], got.high[c]] == pytest.approx([j * root * x for x in limits(t, df)], rel=NEAR)
@@ -48,7 +49,7 @@ def test_hedges_g_and_its_limits() -> None:
 def test_paired_g_and_its_limits() -> None:
     got = paired_g(CASE)
     j = gamma(8) / (np.sqrt(8) * gamma(7.5))
-    for c in range(3):
+    for c in range(4):
         t = stats.ttest_1samp(CASE[:, c], 0.0).statistic
         assert got.estimate[c] == pytest.approx(j * t / np.sqrt(17), rel=NEAR)
         assert [got.low[c], got.high[c]] == pytest.approx([j * x / np.sqrt(17) for x in limits(t, 16)], rel=NEAR)
@@ -73,6 +74,7 @@ def test_sizes_without_a_spread_are_nan() -> None:
 def test_cliffs_delta_counts_pairs() -> None:
     case, control = np.round(CASE), np.round(CONTROL)
     got = cliffs_delta(case, control)
+    assert got.estimate[3] == got.high[3] == 1.0 and got.low[3] < 1.0
     for c in range(3):
         pairs = np.sign(case[:, None, c] - control[None, :, c])
         assert got.estimate[c] == pytest.approx(pairs.mean(), abs=NEAR)
@@ -82,7 +84,7 @@ def test_cliffs_delta_counts_pairs() -> None:
 def test_rank_biserial_is_wilcoxons_share() -> None:
     x = np.round(CASE * 2) / 2  # ties and zeros
     got = rank_biserial(x)
-    for c in range(3):
+    for c in range(4):
         d = x[:, c][x[:, c] != 0]
         rank = stats.rankdata(abs(d))
         assert got[c] == pytest.approx((rank[d > 0].sum() - rank[d < 0].sum()) / rank.sum(), abs=NEAR)

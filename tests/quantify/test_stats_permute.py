@@ -130,6 +130,17 @@ def test_joined_numbers_by_hand() -> None:
     assert got.parts[0][WITHIN]["estimate"] == pytest.approx(w, rel=NEAR)
     assert got.interval.estimate[0] == pytest.approx((b / vb + w / vw) / (1 / vb + 1 / vw), rel=NEAR)
     assert got.interval.se[0] == pytest.approx((1 / vb + 1 / vw) ** -0.5, rel=NEAR)
+    t = []
+    index = [PLAN.draws(name, len(v)).with_replacement(399, len(v)) for name, v in
+             (("case", case), ("control", control), ("mean", d))]  # fmt: skip
+    for i, j, k in zip(*index, strict=True):
+        b2, vb2 = case[i].mean() - control[j].mean(), case[i].var(ddof=1) / len(i) + control[j].var(ddof=1) / len(j)
+        w2, vw2 = d[k].mean(), d[k].var(ddof=1) / len(k)
+        both = (b2 / vb2 + w2 / vw2) / (1 / vb2 + 1 / vw2)
+        t.append((both - got.interval.estimate[0]) * (1 / vb2 + 1 / vw2) ** 0.5)
+    high, low = np.sort(t)[9], np.sort(t)[-10]
+    expected = [got.interval.estimate[0] - q * got.interval.se[0] for q in (low, high)]
+    assert [got.interval.low[0], got.interval.high[0]] == pytest.approx(expected, rel=NEAR)
 
 
 def test_only_subjects_of_both_classes() -> None:
