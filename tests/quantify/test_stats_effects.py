@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import gamma
+from scipy.special import gamma, nctdtr
 from statsmodels.stats.multitest import multipletests
 
 import tolerances
 from layer_fast.quantify import holm
 from layer_fast.quantify.stats.effects import (
+    _noncentrality,
     cliffs_delta,
     hedges_correction,
     hedges_g,
@@ -24,12 +25,12 @@ from layer_fast.quantify.stats.multiple import adjusted
 
 NEAR = tolerances.STATISTICS
 rng = np.random.default_rng(1)
-CASE, CONTROL = rng.normal([0.0, 0.6, -2.0, 20.0], 1.0, (17, 4)), rng.normal(0.0, 1.3, (23, 4))
+CASE, CONTROL = rng.normal([0.0, 0.6, -2.0, 12.0], 1.0, (17, 4)), rng.normal(0.0, 1.3, (23, 4))
 
 
 def limits(t: float, df: int) -> list[float]:
     """The noncentralities at which t is the 97.5 % and the 2.5 % quantile."""
-    ends = t - 0.6 * abs(t) - 9, t + 0.6 * abs(t) + 9
+    ends = t - 0.45 * abs(t) - 4, t + 0.45 * abs(t) + 4
     return [brentq(lambda n, q=q: stats.nct.cdf(t, df, n) - q, *ends, xtol=1e-13) for q in (0.975, 0.025)]
 
 
@@ -53,6 +54,13 @@ def test_paired_g_and_its_limits() -> None:
         t = stats.ttest_1samp(CASE[:, c], 0.0).statistic
         assert got.estimate[c] == pytest.approx(j * t / np.sqrt(17), rel=NEAR)
         assert [got.low[c], got.high[c]] == pytest.approx([j * x / np.sqrt(17) for x in limits(t, 16)], rel=NEAR)
+
+
+def test_the_noncentrality_is_exact_far_out() -> None:
+    t = np.array([0.0, 3.0, 200.0, 1000.0])
+    for df in (2.0, 18.0, 128.0):
+        for q in (0.975, 0.025):
+            assert nctdtr(df, _noncentrality(df, q, t), t) == pytest.approx(q, rel=1e-11)
 
 
 def test_noncentral_limits_cover() -> None:

@@ -104,14 +104,11 @@ def grouped_mean(x: Float, group: Codes, many: int) -> Float:
     if not len(group):
         return out
     starts = np.flatnonzero(np.diff(group, prepend=-1))
-    columns = x.shape[1]
-    if columns == 1:  # NumPy would sum one column in another order than several
-        x = np.concatenate([x, x], axis=1)
     there = ~np.isnan(x)
     n = np.add.reduceat(there, starts, axis=0, dtype=np.int64)
     total = np.add.reduceat(np.where(there, x, 0.0), starts, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        out[group[starts]] = (total / n)[:, :columns]
+        out[group[starts]] = total / n
     return out
 
 
