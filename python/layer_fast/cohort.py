@@ -244,6 +244,7 @@ def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[
         "config": pipeline.config.model_dump(mode="json"), "config_sha256": pipeline.config.sha256(),
         "engine": pipeline.facts.fixed["engine"], "engine_choice": pipeline.engine_choice,
         "precision_agreement": pipeline.precision_agreement, "models": packages,
+        "donors": pipeline.donors.facts() if pipeline.donors is not None else [],
         "notice": "Research use only. Not a medical device. What a model uses is not what causes pain.",
     }  # fmt: skip
     write_atomic(out / "run.json", _json(facts))
