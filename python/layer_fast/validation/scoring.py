@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import ops
+from .. import ops, quantify
 from ..config import RESOLUTION_MM, RunConfig
+from ..fills import DEFAULT_FILLS
 from ..models import ModelPackage
 from ..quantify import LAYER_ROWS, shapley, value_region_rows
 from ..quantify.inference import difference
@@ -40,9 +41,10 @@ class Values:
     margin: Float
 
 
-def new_lane() -> Lane:
-    """One thread, ONNX Runtime, all 128 coalitions of a scan in one call."""
-    config = RunConfig(methods=(METHOD,), mask="given", coalition_batch=1 << NUM_PLAYERS, engine="onnxruntime")
+def new_lane(fills: tuple[str, ...] = DEFAULT_FILLS) -> Lane:
+    """One thread, ONNX Runtime, all 128 coalitions of a scan and fill in one call."""
+    options: dict[str, Any] = {"coalition_batch": 1 << NUM_PLAYERS, "engine": "onnxruntime", "fills": fills}
+    config = RunConfig(methods=(METHOD,), mask="given", **options)
     return Lane("onnxruntime", config, 1, Graphs(config.target))
 
 
@@ -57,14 +59,15 @@ def model_images(cohort: Cohort, package: ModelPackage) -> NDArray[np.float32]:
     return out
 
 
-def values(cohort: Cohort, package: ModelPackage, lane: Lane) -> Values:
-    """Every coalition of every scan through the model, with the fill that the lane's configuration names."""
-    out = []
+def values(cohort: Cohort, package: ModelPackage, lane: Lane) -> dict[str, Values]:
+    """Every coalition of every scan through the model, by fill of the lane's configuration."""
+    found: dict[str, list[Float]] = {fill: [] for fill in lane.config.fills}
     for image, labels in zip(model_images(cohort, package), cohort.labels, strict=True):
-        mask = LayerMask(labels, SPACING_MM, MASK)
-        out.append(package.target_values(coalition_logits(ModelInput(image, ()), mask, lane, package)))
-    coalitions = np.stack(out)
-    return Values(coalitions, shapley(coalitions), coalitions[:, -1])
+        by_fill = coalition_logits(ModelInput(image, ()), LayerMask(labels, SPACING_MM, MASK), lane, package)
+        for fill, logits in by_fill.items():
+            found[fill].append(package.target_values(logits))
+    stacked = {fill: np.stack(rows) for fill, rows in found.items()}
+    return {fill: Values(v, shapley(v), v[:, -1]) for fill, v in stacked.items()}
 
 
 def contrasts(phi: Float, is_case: NDArray[np.bool_]) -> Float:
@@ -81,32 +84,35 @@ def first(contrast: Float) -> int | None:
 
 
 def tables(
-    cohort: Cohort, found: Values, package: ModelPackage, take: NDArray[np.intp], is_case: NDArray[np.bool_] | None = None
-) -> tuple[dict[str, list[Any]], list[dict[str, Any]]]:
-    """Columns of layers.parquet and rows of scans.parquet of the subjects `take`; is_case (n,) in place of the
-    cohort's own labels."""
+    cohort: Cohort, found: dict[str, Values], package: ModelPackage, is_case: NDArray[np.bool_] | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of layers.parquet and of scans.parquet, subject by subject; is_case (n,): in place of the cohort's own."""
     labels = cohort.is_case if is_case is None else is_case
-    columns: dict[str, list[Any]] = {}
-    scans = []
-    for i in take.tolist():
-        name, label = cohort.names[i], "case" if labels[i] else "control"
-        common = {
-            "scan_id": name, "subject": name, "label": label, "setup": package.manifest.setup, "method": METHOD,
-            "model": package.manifest.name, "member": package.manifest.member, "fill": "cohort_profile",
-            "target": TARGET, "mask": MASK, "channel": "", "margin": float(found.margin[i]),
-            "exposure": package.exposure(name), "flags": "",
-        }  # fmt: skip
-        for row in _regions(cohort.labels[i], found.coalitions[i], package.manifest.setup):
-            for key, value in {**common, **row}.items():
-                columns.setdefault(key, []).append(value)
+    layers, scans = [], []
+    for i, name in enumerate(cohort.names):
+        label = "case" if labels[i] else "control"
+        shape = measure(LayerMask(cohort.labels[i], SPACING_MM, MASK), "y")
+        for fill, one in found.items():
+            common = {
+                "scan_id": name, "subject": name, "label": label, "setup": package.manifest.setup, "method": METHOD,
+                "model": package.manifest.name, "member": package.manifest.member, "fill": fill, "target": TARGET,
+                "mask": MASK, "channel": "", "margin": float(one.margin[i]), "exposure": package.exposure(name),
+            }  # fmt: skip
+            rows = value_region_rows(
+                METHOD, one.coalitions[i], count=shape.count, voxel_mm3=float(np.prod(SPACING_MM)),
+                thickness_mm=shape.thickness_mm,
+                resolution_mm=min(RESOLUTION_MM[m] for m in SETUP_CHANNELS[package.manifest.setup]),
+            )  # fmt: skip
+            layers += [{**common, **row} for row in rows]
         scans.append({"scan_id": name, "subject": name, "label": label, "status": "ok", "swe_valid_fraction": 1.0})
-    return columns, scans
+    return layers, scans
 
 
-def _regions(labels: NDArray[np.uint8], coalitions: Float, setup: str) -> list[dict[str, Any]]:
-    """The eleven rows of one scan."""
-    shape = measure(LayerMask(labels, SPACING_MM, MASK), "y")
-    return value_region_rows(
-        METHOD, coalitions, count=shape.count, voxel_mm3=float(np.prod(SPACING_MM)), thickness_mm=shape.thickness_mm,
-        resolution_mm=min(RESOLUTION_MM[m] for m in SETUP_CHANNELS[setup]),
-    )  # fmt: skip
+def answer(
+    layers: list[dict[str, Any]], scans: list[dict[str, Any]], package: ModelPackage, subjects: int | None = None
+) -> dict[str, Any]:
+    """The claim of the default fill as `quantify.summary` gives it, of the first `subjects` subjects (None: all)."""
+    use = scans[:subjects]
+    rows = layers[: len(layers) // len(scans) * len(use)]
+    found = quantify.summary(rows, use, logit_sd=package.manifest.logit_sd_train)
+    return next(one for one in found["answers"] if one["fill"] == DEFAULT_FILLS[0])

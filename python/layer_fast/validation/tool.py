@@ -6,6 +6,8 @@ every layer that the reader does not read is shifted by 2 SD, so that the driver
 Asked of mean and texture readers: the driver has the largest contrast D_k of all, alone; every other player's Shapley
 value is 0 in every scan; the logits equal the same reading made from the true labels in float64. Asked of geometry readers:
 all seven Shapley values are 0 in every scan, so that no layer is named: content given this geometry carries nothing.
+Mean readers are run under the fill `layer_mean` too, which is blind to them: every Shapley value is 0 to the rounding of
+float32 (`AGREEMENT`). The fill `constant` is not run here: its number may lie in another layer's code.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import quantify
 from ..models import ModelPackage
 from ..models.fill import mean_profile
 from ..types import LAYERS, REGIONS, SETUP_CHANNELS, SETUPS
@@ -28,6 +29,7 @@ FULL = {"cohorts": 200, "block": 50, "subjects": 20, "ruled": 5, "first_seed": 1
 QUICK = {"cohorts": 20, "block": 20, "subjects": 12, "ruled": 0, "first_seed": 500_000}
 PROFILE_SUBJECTS, PROFILE_SEED, BINS = 40, 900_001, 16
 AGREEMENT = 1e-4  # largest difference between a network's float32 logit and the float64 reading, logits
+FILLS = {"mean": ("cohort_profile", "layer_mean"), "texture": ("cohort_profile",), "geometry": ("cohort_profile",)}
 _STRIDE = 1_000  # seeds per cell
 
 
@@ -67,14 +69,18 @@ def work(argument: tuple[str, str, str, int, dict[str, int]]) -> dict[str, Any]:
     scans; wrong: seeds of the cohorts in which the driver is not first; by_chance: those among them whose driver reads
     no higher in the cases than in the controls, by the true labels in float64, so that there is nothing to find."""
     kind, driver, setup, start, sizes = argument
-    model, lane = reader_package(kind, driver, setup), scoring.new_lane()
+    model, lane = reader_package(kind, driver, setup), scoring.new_lane(FILLS[kind])
     cell = (readers.KINDS.index(kind) * len(LAYERS) + LAYERS.index(driver)) * len(SETUPS) + SETUPS.index(setup)
     out: dict[str, Any] = {"cohorts": 0, "first": 0, "named": 0, "nonzero": 0.0, "disagreement": 0.0, "by_chance": 0, "wrong": []}
+    out["layer_mean"] = 0.0 if "layer_mean" in FILLS[kind] else None
     out["claims"] = {"cohorts": 0, "driver": 0, "other": 0}
     for i in range(start, min(start + sizes["block"], sizes["cohorts"])):
         seed = sizes["first_seed"] + cell * _STRIDE + i
         cohort = light.draw(design(kind, driver, setup), sizes["subjects"], seed)
-        found = scoring.values(cohort, model, lane)
+        by_fill = scoring.values(cohort, model, lane)
+        found = by_fill["cohort_profile"]
+        if "layer_mean" in by_fill:
+            out["layer_mean"] = max(out["layer_mean"], float(np.abs(by_fill["layer_mean"].phi).max()))
         images = scoring.model_images(cohort, model)
         pairs = zip(images, cohort.labels, strict=True)
         expected = np.array([readers.expected_reading(kind, image, labels, driver) for image, labels in pairs])
@@ -102,11 +108,11 @@ def _count(out: dict[str, Any], kind: str, driver: str, cohort: light.Cohort, fo
 def _rule(
     claims: dict[str, int], driver: str, cohort: light.Cohort, found: scoring.Values, model: ModelPackage
 ) -> None:
-    layers, scans = scoring.tables(cohort, found, model, np.arange(len(cohort.names)))
-    (answer,) = quantify.summary(layers, scans, logit_sd=model.manifest.logit_sd_train)["answers"]
+    layers, scans = scoring.tables(cohort, {"cohort_profile": found}, model)
+    said = scoring.answer(layers, scans, model)["driver"]
     claims["cohorts"] += 1
-    claims["driver"] += answer["driver"] == driver
-    claims["other"] += answer["driver"] not in (driver, None)
+    claims["driver"] += said == driver
+    claims["other"] += said not in (driver, None)
 
 
 def summarise(done: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -124,6 +130,7 @@ def summarise(done: dict[str, dict[str, Any]]) -> dict[str, Any]:
         out[name] = {
             what: share(sum(u[what] for u in found), cohorts),
             "by_chance": sum(u["by_chance"] for u in found),
+            "layer_mean": None if found[0]["layer_mean"] is None else max(u["layer_mean"] for u in found),
             "nonzero": max(u["nonzero"] for u in found), "disagreement": max(u["disagreement"] for u in found),
             "claims": {k: sum(u["claims"][k] for u in found) for k in ("cohorts", "driver", "other")},
         }  # fmt: skip
@@ -131,8 +138,7 @@ def summarise(done: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def run(out: Path, quick: bool, processes: int | None = None) -> dict[str, Any]:
-    """Run or finish this part; returns the content of its file."""
+    """Run or finish this part in the file `out`; returns its content."""
     sizes = QUICK if quick else FULL
     known = store.identity(sizes=sizes, effect_sd=EFFECT_SD, others_sd=OTHERS_SD, agreement=AGREEMENT)
-    path = store.path_of(out, "tool", quick)
-    return store.run_units(path, "tool", known, units(sizes), work, summarise, processes=processes)
+    return store.run_units(out, "tool", known, units(sizes), work, summarise, processes=processes)
