@@ -127,7 +127,9 @@ def _volume(
         out = np.einsum("dy,nzyx->nzdx", _kernel(), out, optimize=True)
     low, high = WINDOWS[MODALITIES[i]]
     value = low + np.clip(out, 0.0, 1.0) * (high - low)
-    return np.floor(value + 0.5).astype(np.uint8) if MODALITIES[i] == "bmode" else value.astype(np.float32)
+    if MODALITIES[i] == "bmode":
+        return np.asarray(np.floor(value + 0.5), np.uint8)
+    return np.asarray(value, np.float32)
 
 
 def _kernel() -> Float:

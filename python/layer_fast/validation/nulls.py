@@ -6,9 +6,9 @@
 - thickness: the classes differ in the thickness of one layer only, in training and in the cohort. Networks separate
   them; a driver named by content would be named for its size.
 
-A trained network is the dear part, so 20 networks of each kind explain 20 cohorts each, over setups and layers. Cohorts of
-one network are independent given that network: the exact bound over 400 is conditional on these networks, and a
-reading that counts networks stands beside it.
+A trained network is the dear part, so 20 networks of each kind explain 20 cohorts each, over setups and layers.
+Cohorts of one network are independent given that network: the exact bound over 400 is conditional on these networks,
+and a reading that counts networks stands beside it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .trained import Planted, design, model_of
 
 KINDS = ("permuted", "no_effect", "thickness")
 LAYERS_TAKEN = ("muscle", "deep_fat", "superficial_fat")
-LAYERS_THICK = ("dermis", "deep_fat", "superficial_fat")  # the muscle fills what is left: it has no thickness of its own
+LAYERS_THICK = ("dermis", "deep_fat", "superficial_fat")  # the muscle fills what is left of the picture
 EFFECT_SD = 2.0
 FULL = {"models": 20, "cohorts": 20, "subjects": 60, "train": 400, "profile": 60, "first_seed": 3_000_000}
 QUICK = {"models": 1, "cohorts": 1, "subjects": 30, "train": 200, "profile": 40, "first_seed": 700_000}

@@ -8,6 +8,7 @@ hundreds of thousands of tiny scans; `tests/validation` holds these tables again
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,20 @@ from .. import ops, quantify
 from ..config import RESOLUTION_MM, RunConfig
 from ..fills import DEFAULT_FILLS
 from ..models import ModelPackage
-from ..quantify import LAYER_ROWS, shapley, value_region_rows
+from ..quantify import LAYER_ROWS, REGION_ORDER, shapley
 from ..quantify.inference import difference
+from ..quantify.rows import LOW_N
 from ..steps.coalitions import NUM_PLAYERS, coalition_logits
 from ..steps.compiled import Graphs
 from ..steps.lane import Lane
 from ..steps.prepare import ModelInput
-from ..steps.reduce import measure
+from ..steps.reduce import Geometry, measure
 from ..types import SETUP_CHANNELS, LayerMask
 from .light import GRID, SPACING_MM, WINDOWS, Cohort
 
 Float = NDArray[np.float64]
 METHOD, TARGET, MASK = "layer_shapley", "margin:case-control", "manual"
+VOXEL_MM3 = float(np.prod(SPACING_MM))
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,26 @@ def tables(
                 "model": package.manifest.name, "member": package.manifest.member, "fill": fill, "target": TARGET,
                 "mask": MASK, "channel": "", "margin": float(one.margin[i]), "exposure": package.exposure(name),
             }  # fmt: skip
-            rows = value_region_rows(
-                METHOD, one.coalitions[i], count=shape.count, voxel_mm3=float(np.prod(SPACING_MM)),
-                thickness_mm=shape.thickness_mm,
-                resolution_mm=min(RESOLUTION_MM[m] for m in SETUP_CHANNELS[package.manifest.setup]),
-            )  # fmt: skip
-            layers += [{**common, **row} for row in rows]
+            layers += [{**common, **row} for row in _regions(shape, one.phi[i], package.manifest.setup)]
         scans.append({"scan_id": name, "subject": name, "label": label, "status": "ok", "swe_valid_fraction": 1.0})
     return layers, scans
+
+
+def _regions(shape: Geometry, phi: Float, setup: str) -> list[dict[str, Any]]:
+    """The eleven rows of one scan: those of `quantify.value_region_rows`, which would work out phi once more."""
+    resolution_mm = min(RESOLUTION_MM[m] for m in SETUP_CHANNELS[setup])
+    rows = []
+    for region in REGION_ORDER:
+        n = int(shape.count[list(region.members)].sum())
+        mm = float(shape.thickness_mm[region.members[0]]) if region.kind == "layer" else None
+        value = fsum(float(phi[k]) for k in region.members if shape.count[k] > 0) if n else np.nan
+        rows.append({
+            "region": region.name, "region_kind": region.kind, "label_value": region.label_value, "present": n > 0,
+            "n_voxels": n, "volume_mm3": n * VOXEL_MM3, "thickness_mm": mm,
+            "unresolved": mm is not None and mm < resolution_mm, "flags": "low_n" if 0 < n < LOW_N else "",
+            "value": value,
+        })  # fmt: skip
+    return rows
 
 
 def answer(

@@ -1,11 +1,12 @@
 """Work in units, each kept as soon as it is done: a run that was stopped goes on where it was.
 
-A part's file is {"part", "identity", "units": {key: result}, "seconds": {key: s}, "summary"}. `identity` names all that
-the results follow from (designs, seeds, definitions); a file of another identity is never mixed in.
+A part's file is {"part", "commit", "identity", "complete", "units": {key: result}, "seconds": {key: s}, "summary"}.
+`identity` names all that the results follow from (designs, seeds, rule); a file of another one is never mixed in.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -23,18 +24,23 @@ from ..errors import ConfigError
 from ..files import write_atomic
 
 Unit = dict[str, Any]
+COMMIT = "LAYER_FAST_COMMIT"  # environment: the commit of the source, as the Makefile gives it
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def identity(**designs: Any) -> dict[str, Any]:
-    """What a part's numbers follow from: its own designs, the version of the results, the claim's definition."""
+    """What a part's numbers follow from: its designs, the version of the results, the claim's definition and rule."""
     known = quantify.PRESETS["layer_shapley"].sha256_short
-    rule = {
-        "alpha": quantify.Settings().alpha, "replicates": quantify.Settings().replicates,
-        "gates": sorted(quantify.gates.ELSEWHERE),
-    }  # fmt: skip
-    found = {"result_version": RESULT_VERSION, "layer_shapley": known, "rule": rule, **designs}
+    found = {"result_version": RESULT_VERSION, "layer_shapley": known, "rule_sha256": rule_sha256(), **designs}
     return dict(json.loads(json.dumps(found)))
+
+
+def rule_sha256() -> str:
+    """First 12 hex digits of the SHA-256 over the modules of `layer_fast.quantify` (name and text, sorted by name): a
+    change of any of them, if only of a comment, is another rule, so that a frozen rule cannot move unseen."""
+    folder = Path(quantify.__file__).parent
+    texts = [f"{path.name}\n{path.read_text(encoding='utf-8')}" for path in sorted(folder.glob("*.py"))]
+    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:12]
 
 
 def path_of(out: Path, part: str, quick: bool) -> Path:
@@ -73,9 +79,15 @@ def run_units(
         return held
     start = time.monotonic()
 
+    # The first commit a file was begun with: the rule's own hash is part of the identity.
+    commit = os.environ.get(COMMIT, "") if held is None else held["commit"]
+
     def keep(key: str, result: Unit, spent: float) -> None:
         done[key], seconds[key] = result, round(spent, 2)
-        _write(path, part, known, units, done, seconds, summarise)
+        ordered = {key: done[key] for key in units if key in done}
+        head = {"layer_fast": __version__, "part": part, "commit": commit, "identity": known}
+        body = {"complete": len(ordered) == len(units), "summary": summarise(ordered), "units": ordered}
+        _write(path, {**head, **body, "seconds": {k: seconds[k] for k in ordered}})
         _tell(part, len(done), len(units), time.monotonic() - start, len(missing) - (len(units) - len(done)))
 
     for key, result, spent in _results(missing, work, processes or min(thread_budget(), len(missing))):
@@ -105,15 +117,7 @@ def _timed(work: Callable[[Any], Unit], argument: Any) -> tuple[Unit, float]:
     return work(argument), time.perf_counter() - start
 
 
-def _write(
-    path: Path, part: str, known: Mapping[str, Any], units: Mapping[str, Any], done: dict[str, Unit],
-    seconds: dict[str, float], summarise: Callable[[dict[str, Unit]], Any],
-) -> None:  # fmt: skip
-    ordered = {key: done[key] for key in units if key in done}
-    document = {
-        "layer_fast": __version__, "part": part, "identity": known, "complete": len(ordered) == len(units),
-        "summary": summarise(ordered), "units": ordered, "seconds": {k: seconds[k] for k in ordered if k in seconds},
-    }  # fmt: skip
+def _write(path: Path, document: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
 

@@ -4,10 +4,10 @@ Every cell is a reader (mean, texture, geometry) x driver (six layers) x setup. 
 what the reader reads of the driver is shifted by 1.5 SD over subjects (AUC of that quantity 0.86), and the content of
 every layer that the reader does not read is shifted by 2 SD, so that the driver is not what differs most in the data.
 Asked of mean and texture readers: the driver has the largest contrast D_k of all, alone; every other player's Shapley
-value is 0 in every scan; the logits equal the same reading made from the true labels in float64. Asked of geometry readers:
-all seven Shapley values are 0 in every scan, so that no layer is named: content given this geometry carries nothing.
-Mean readers are run under the fill `layer_mean` too, which is blind to them: every Shapley value is 0 to the rounding of
-float32 (`AGREEMENT`). The fill `constant` is not run here: its number may lie in another layer's code.
+value is 0 in every scan; the logits equal the same reading made from the true labels in float64. Asked of geometry
+readers: all seven Shapley values are 0 in every scan, so that no layer is named: content given this geometry carries
+nothing. Mean readers are run under the fill `layer_mean` too, which is blind to them: every Shapley value is 0 to the
+rounding of float32 (`AGREEMENT`). The fill `constant` is not run here: its number may lie in another layer's code.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _STRIDE = 1_000  # seeds per cell
 
 def design(kind: str, driver: str, setup: str) -> light.Design:
     """Who differs: the driver by `EFFECT_SD` in what is read, all else by `OTHERS_SD`."""
-    mean = {(m, layer): OTHERS_SD for m in light.MODALITIES for layer in LAYERS}
+    mean: light.Shifts = {(m, layer): OTHERS_SD for m in light.MODALITIES for layer in LAYERS}
     texture = dict(mean)
-    own = {(m, driver): EFFECT_SD for m in SETUP_CHANNELS[setup]}
+    own: light.Shifts = {(m, driver): EFFECT_SD for m in SETUP_CHANNELS[setup]}
     if kind == "mean":
         mean |= own
     elif kind == "texture":
@@ -71,7 +71,8 @@ def work(argument: tuple[str, str, str, int, dict[str, int]]) -> dict[str, Any]:
     kind, driver, setup, start, sizes = argument
     model, lane = reader_package(kind, driver, setup), scoring.new_lane(FILLS[kind])
     cell = (readers.KINDS.index(kind) * len(LAYERS) + LAYERS.index(driver)) * len(SETUPS) + SETUPS.index(setup)
-    out: dict[str, Any] = {"cohorts": 0, "first": 0, "named": 0, "nonzero": 0.0, "disagreement": 0.0, "by_chance": 0, "wrong": []}
+    out: dict[str, Any] = {"cohorts": 0, "first": 0, "named": 0, "nonzero": 0.0, "disagreement": 0.0}
+    out |= {"by_chance": 0, "wrong": []}
     out["layer_mean"] = 0.0 if "layer_mean" in FILLS[kind] else None
     out["claims"] = {"cohorts": 0, "driver": 0, "other": 0}
     for i in range(start, min(start + sizes["block"], sizes["cohorts"])):

@@ -1,8 +1,8 @@
 """Part "trained": classifiers trained on planted cohorts, judged by the whole claim rule.
 
-A unit is one trained network: design x effect x seed of the training. It is trained on 400 subjects, its fill profile comes
-from 60 others, and every cohort that it explains is new: 130 subjects, of whom the first 20, 40 and 80 are judged as
-smaller cohorts of their own (so the counts for different numbers of subjects are not independent; those of different
+A unit is one trained network: design x effect x seed of the training. It is trained on 400 subjects, its fill profile
+comes from 60 others, and every cohort that it explains is new: 130 subjects, of whom the first 20, 40 and 80 are judged
+as smaller cohorts of their own (so the counts for different numbers of subjects are not independent; those of different
 cohorts are, given the network). The oracle AUC is that of the planted quantity itself: Phi(d / sqrt 2) for an effect of
 d standard deviations. The networks never reach it in thin layers; their own AUC is reported beside it.
 """
@@ -46,7 +46,7 @@ DESIGNS = {
 }
 EFFECTS_SD = (1.0, 1.5, 2.0, 3.0)  # oracle AUC 0.760, 0.856, 0.921, 0.983
 SUBJECTS = (20, 40, 80, 130)
-FULL = {"models": 3, "cohorts": 7, "effects": EFFECTS_SD, "train": 400, "profile": 60, "first_seed": 2_000_000}
+FULL = {"models": 3, "cohorts": 5, "effects": EFFECTS_SD, "train": 400, "profile": 60, "first_seed": 2_000_000}
 QUICK = {"models": 1, "cohorts": 1, "effects": (3.0,), "train": 200, "profile": 40, "first_seed": 600_000}
 
 
@@ -59,8 +59,8 @@ def design(planted: Planted, effect_sd: float) -> light.Design:
     shifts = {(m, planted.layer): effect_sd for m in planted.modalities}
     if planted.kind == "thickness":
         return light.Design(thickness={("", planted.layer): effect_sd})
-    found = {"mean": {"mean": shifts}, "texture": {"texture": shifts}}[planted.kind]
-    return light.Design(**found, shared=len(planted.modalities) > 1)
+    mean, texture = (shifts if planted.kind == kind else {} for kind in ("mean", "texture"))
+    return light.Design(mean, texture, shared=len(planted.modalities) > 1)
 
 
 def model_of(
