@@ -61,7 +61,7 @@ def run_with_progress(table: Path, models: str, out: Path, options: RunConfig) -
 
 
 def write_summary(results: Path) -> dict[str, Any]:
-    """Cohort statistics, claims.json and report.html from the tables of a run."""
+    """Cohort statistics, claims.json, games.json and report.html from the tables of a run."""
     import pyarrow.parquet as parquet
 
     from .. import quantify
@@ -77,6 +77,10 @@ def write_summary(results: Path) -> dict[str, Any]:
     layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
     summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
     write_atomic(results / "claims.json", quantify.claims_json(summary))
+    if (results / "coalitions.parquet").is_file():
+        coalitions = parquet.read_table(results / "coalitions.parquet")
+        found = quantify.games(layers, coalitions, scans, targets=targets)
+        write_atomic(results / "games.json", quantify.claims_json(found))
     write_report(results)
     return summary
 

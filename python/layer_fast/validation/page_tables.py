@@ -65,8 +65,8 @@ def tool(found: Found) -> str:
     if "geometry" in cells:
         one = cells["geometry"]
         claims = one["claims"]
-        lines.append(f"- geometry readers: a layer named in {most(one['named'])}; largest |φ| {one['nonzero']:g}; by the "
-                     f"whole rule in {claims['driver'] + claims['other']} of {claims['cohorts']}.")  # fmt: skip
+        lines.append(f"- geometry readers: a layer named in {most(one['named'])}; largest |φ| {one['nonzero']:g}; by "
+                     f"the whole rule in {claims['driver'] + claims['other']} of {claims['cohorts']}.")  # fmt: skip
     return "\n\n".join([*parts, "\n".join(lines)])
 
 
@@ -76,7 +76,7 @@ def _reader_line(kind: str, one: Found) -> str:
         f"- {kind} readers, all cells: {least(one['first'])}. Of the other {missed} cohorts {one['by_chance']} have a "
         f"driver that reads no higher in the cases: there was nothing to find. Largest |φ| of a player that is not "
         f"read: {one['nonzero']:g}. Largest difference from the reading in float64: {one['disagreement']:.1g} logits. "
-        f"Whole rule on {claims['cohorts']} cohorts of 20: driver named in {claims['driver']}, another layer in "
+        f"Whole rule on {claims['cohorts']} cohorts: driver named in {claims['driver']}, another layer in "
         f"{claims['other']}."
     )
 
@@ -100,8 +100,8 @@ def trained(found: Found) -> str:
     return "\n\n".join([
         table(["subjects", "oracle AUC", "right driver", "wrong driver", "≥ 95 %"], demanded),
         f"Thin fascia in shear wave: any layer named in {most(summary['unresolved'])}.",
-        "Smallest number of subjects of those tried (20, 40, 80, 130) from which on the right layer was named in at least "
-        "nine of ten cohorts, by oracle AUC:", _smallest(summary["cells"]),
+        "Smallest number of subjects of those tried (20, 40, 80, 130) from which on the right layer was named in at "
+        "least nine of ten cohorts, by oracle AUC:", _smallest(summary["cells"]),
         "<details><summary>Power curve: every design, effect and number of subjects</summary>",
         table(head, curve), "</details>",
     ])  # fmt: skip

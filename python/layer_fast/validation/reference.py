@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import quantify
+from ..fills import FILLS
 from ..phantom.effects import Effect
 from ..phantom.plan import plan_cohort
 from ..phantom.render import PhantomScan, render
@@ -62,7 +63,8 @@ def one_cohort(pipeline: Pipeline, driver: str, seed: int, subjects: int, per_su
     return {
         "driver": driver, "seed": seed, "subjects": subjects, "scans": len(records),
         "claimed": {a["setup"]: a["driver"] for a in summary["answers"]},
-        "top": {f"{c['setup']}:{c['method']}": c["claim"]["top"] for c in summary["cells"]},
+        "top": {f"{c['setup']}:{c['method']}": c["claim"]["top"] for c in summary["cells"]
+                if c["fill"] in ("", FILLS[0])},
         "auc": {c["setup"]: c["auc"]["auc"] for c in summary["cells"] if c["method"] == "layer_shapley"},
     }  # fmt: skip
 
