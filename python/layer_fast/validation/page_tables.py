@@ -160,6 +160,19 @@ def _of(cell: Found, key: str, whole: Found) -> Found:
     return share(cell[key], whole["cohorts"])
 
 
+def guards(found: Found) -> str:
+    rows = []
+    for guard, kinds in found["guards"].items():
+        for kind, cases in kinds.items():
+            for name, rate in cases.items():
+                wanted = kind == "planted"
+                shown = (least if wanted else most)({**rate, "hits": rate["fired"]})
+                holds = rate["of"] > 0 and (rate["share"] >= 0.9 if wanted else rate["share"] <= 0.1)
+                rows.append([words(guard), "failure" if wanted else "sound", words(name), shown, verdict(holds)])
+    return table(["guard", "planted", "case", "fired", "≥ 90 % of failures, ≤ 10 % of sound"], rows)
+
+
 TABLES: dict[str, Callable[[Any], str]] = {
-    "frozen": frozen, "tool": tool, "trained": trained, "nulls": nulls, "intervals": intervals, "reference": reference,
+    "frozen": frozen, "tool": tool, "trained": trained, "nulls": nulls, "guards": guards, "intervals": intervals,
+    "reference": reference,
 }  # fmt: skip
