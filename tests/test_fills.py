@@ -140,6 +140,16 @@ def test_the_donor_is_another_subject_and_in_the_key(package: Path, cohort: Path
     assert keys[0] != keys[1]
 
 
+def test_every_fill_is_the_same_in_every_run_and_is_kept(package: Path, cohort: Path, tmp_path: Path) -> None:
+    options = {**OPTIONS, "fills": FILLS, "donors": str(cohort)}
+    for lanes in (1, 3):
+        assert lf.run_cohort(cohort, package, tmp_path / str(lanes), {**options, "lanes": lanes}).exit_code == 0
+    assert tiny.table_bytes(tmp_path / "1") == tiny.table_bytes(tmp_path / "3")
+    assert lf.run_cohort(cohort, package, tmp_path / "1", options).reused == 6
+    fewer = {**options, "fills": FILLS[:2]}
+    assert lf.run_cohort(cohort, package, tmp_path / "1", fewer).reused == 0, "other fills are other records"
+
+
 def test_donors_that_do_not_fit_are_refused_before_the_first_scan(package: Path, cohort: Path, tmp_path: Path) -> None:
     ask = {**OPTIONS, "fills": ("donor",)}
     with pytest.raises(ConfigError, match="option donors: expected a cohort table"):

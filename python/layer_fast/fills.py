@@ -17,7 +17,7 @@ class FillFacts:
     needs: str = ""
 
 
-# The order of this table is the order everywhere: of the options, the rows and the answers.
+# The order of this table is the order everywhere, of the options, the rows and the answers: removals, then diagnostics.
 FILL_FACTS: dict[str, FillFacts] = {
     facts.name: facts
     for facts in (

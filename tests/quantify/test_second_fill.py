@@ -63,6 +63,13 @@ def test_a_fill_that_shows_nothing_does_not_agree() -> None:
     assert "no other fill shows this layer's contrast (constant:" in found["text"]
 
 
+def test_the_same_layer_on_top_by_chance_does_not_agree() -> None:
+    found = claims(cohort({"cohort_profile": PLANTED, "constant": {4: 0.1}}, seed=9))["cohort_profile"]
+    value = gate(found)["value"]
+    assert value.startswith("constant: deep_fat, p = 0.") and float(value.rsplit(" ", 1)[1]) > 0.05
+    assert (found["driver"], gate(found)["passed"]) == (None, False)
+
+
 def test_one_fill_that_names_another_layer_outweighs_one_that_agrees() -> None:
     result = cohort({"cohort_profile": PLANTED, "constant": PLANTED, "blur": {6: 2.0}})
     found = claims(result)

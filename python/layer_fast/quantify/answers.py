@@ -12,8 +12,8 @@ from .tables import CELL_KEYS
 def by_question(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Answers of single cells -> one per setup, model, member, target and mask, in the order of their first.
 
-    The primary fill speaks: the first of `fills.FILLS` that removes content, else the first that is there. The others
-    stand under it in `other_fills`: fill, removes_content, verdict, driver, top, tied, text.
+    The primary fill speaks: the first of them in the order of `fills.FILLS`. The others stand under it in
+    `other_fills`: fill, removes_content, verdict, driver, top, tied, text.
     """
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for answer in answers:
@@ -26,9 +26,9 @@ def by_question(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def rank(fill: str) -> tuple[bool, int, str]:
-    """Sorts fills: those that remove content first, in the order of the library."""
-    return not removes_content(fill), FILLS.index(fill) if fill in FILLS else len(FILLS), fill
+def rank(fill: str) -> tuple[int, str]:
+    """Sorts fills in the order of the library, which has those that remove content first; unknown ones come last."""
+    return FILLS.index(fill) if fill in FILLS else len(FILLS), fill
 
 
 def _short(answer: Mapping[str, Any]) -> dict[str, Any]:

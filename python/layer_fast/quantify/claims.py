@@ -74,7 +74,7 @@ def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate]
     names = tuple(REGION_ORDER[j].name for j in sorted(tied)) if len(tied) > 1 else ()
     name = None if top is None else REGION_ORDER[top].name
     if failed or top is None:
-        follows = {"beats_every_other"} if not contrast_holds else set()  # said by another gate already
+        follows = {"beats_every_other", "second_fill"} if not contrast_holds else set()  # said by another gate already
         follows |= {"layer_present"} if not held["subjects"] else set()
         told = [gate.reason for gate in failed if gate.name not in follows]
         tie = f" Cannot be told apart: {', '.join(map(_words, names))}." if names else ""

@@ -35,7 +35,8 @@ def second_fill(stats: CellStatistics, settings: Settings, others: Sequence[Cell
         agrees = clear and top == own
         agreed += agrees
         fill = one.cell.key["fill"]
-        said = f"{fill}: " + ("no contrast" if top is None else f"{REGION_ORDER[top].name}, p = {one.p[top]:.2g}")
+        p = None if top is None or np.isnan(one.p[top]) else f"p = {one.p[top]:.2g}"
+        said = f"{fill}: " + ("no contrast" if top is None else f"{REGION_ORDER[top].name}, {p or 'no p'}")
         words.append(said)
         against += [said] if clear and not agrees else []
     if against:

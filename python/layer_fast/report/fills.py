@@ -13,7 +13,7 @@ _QUESTION = ("setup", "method", "model", "member", "target", "mask", "channel")
 
 def primary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Cells or comparisons of claims.json without those of the value methods under a further fill."""
-    best: dict[tuple[str, ...], tuple[bool, int, str]] = {}
+    best: dict[tuple[str, ...], tuple[int, str]] = {}
     for row in rows:
         key = tuple(row[name] for name in _QUESTION)
         best[key] = min(best.get(key, rank(row["fill"])), rank(row["fill"]))
