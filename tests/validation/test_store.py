@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +88,32 @@ def test_the_rule_is_known_by_its_text(tmp_path: Path, monkeypatch: pytest.Monke
     assert store.rule_sha256() == own
     (tmp_path / "claims.py").write_text("# another rule\n" + (tmp_path / "claims.py").read_text())
     assert store.rule_sha256() != own
+
+
+def test_no_worker_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """SIGKILL lets nobody clean up; what was done is in the file."""
+    command = [sys.executable, "-m", "layer_fast.validation", "--quick", "--part", "tool", "--out", str(tmp_path)]
+    environment = {**os.environ, "LAYER_FAST_THREADS": "2"}
+    parent = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    path = tmp_path / "validation_tool_quick.json"
+    try:
+        end = time.monotonic() + 120
+        while not path.exists():
+            assert parent.poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+        family = children(parent.pid)
+        assert len(family) >= 2
+    finally:
+        parent.kill()
+        parent.wait()
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in family):
+        assert time.monotonic() < end, "a worker waits for ever"
+        time.sleep(0.1)
+    held = json.loads(path.read_text())
+    assert held["complete"] is False and 0 < len(held["units"]) < 54
+
+
+def children(parent: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in found.stdout.split()]

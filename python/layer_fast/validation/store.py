@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import connection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from .. import quantify
@@ -102,7 +104,8 @@ def _results(missing: Mapping[str, Any], work: Callable[[Any], Unit], processes:
         return
     for name in _ONE_THREAD:  # read by the libraries when a worker loads them
         os.environ[name] = "1"
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         waiting = {pool.submit(_timed, work, argument): key for key, argument in missing.items()}
         try:
             for future in as_completed(waiting):
@@ -110,6 +113,19 @@ def _results(missing: Mapping[str, Any], work: Callable[[Any], Unit], processes:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("[validation] expected a worker process, found none that has a parent")
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _timed(work: Callable[[Any], Unit], argument: Any) -> tuple[Unit, float]:
