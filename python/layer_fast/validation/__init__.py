@@ -1,1 +1,1 @@
-"""Validation of what layer_fast says: truth is known, and how often the answer is right is counted."""
+"""Planted truth: how often the tool, the claim rule, the intervals and the guards are right."""
