@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .engines.choice import choose
 from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
 from .steps.compiled import Graphs
+from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
 from .steps.lane import Lane, check_profile
@@ -56,6 +58,9 @@ class Pipeline:
         for package in self._classifiers():
             check_profile(package, self.config)  # before anything slow
         self._graphs = Graphs(self.config.target)
+        share = max(1, thread_budget())
+        loading = Lane("", self.config, share, self._graphs)  # native operations only: no engine is open yet
+        self.donors = load_donors(self.config, self._classifiers(), loading)
         self._choose_engine(kept_choice)
         self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
@@ -131,7 +136,7 @@ class Pipeline:
         probes = lambda: [probe(packages[0], c, graphs), *checks((*segmenter, *packages), c, graphs)]  # noqa: E731
         self.engine_choice = choose(c.engine, probes, threads=c.engine_threads, precision=c.precision, kept=kept)
         self._engine: str = self.engine_choice["chosen"]
-        self.facts = RunFacts.of(self.models, c, engine_facts(self._engine, c.engine_threads, c.precision))
+        self.facts = RunFacts.of(self.models, c, engine_facts(self._engine, c.engine_threads, c.precision), self.donors)
         reduced = c.precision != "float32"
         self.precision_agreement = precision_agreement(packages, c, graphs, self._engine) if reduced else None
 
@@ -218,7 +223,15 @@ class Pipeline:
         modalities = {channel.modality for channel in package.manifest.channels}
         able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
         self._prepare(package, able, lane)
-        advance("explain", able, lane, take=lambda w: (w.model_input, w.need_mask()), verb=verb, put=put)
+        advance("explain", able, lane, take=lambda w: (self._input(w, package), w.need_mask()), verb=verb, put=put)
+
+    def _input(self, work: Work, package: ModelPackage) -> ModelInput:
+        """What the classifier sees of the scan, with the donor of its layers where the run has donors."""
+        made: ModelInput = work.model_input
+        if self.donors is None:
+            return made
+        chosen = self.donors.choose(work.ref.subject, work.need_scan().input_sha256)
+        return replace(made, donor=self.donors.inputs[package.sha256][chosen])
 
     def _refuse_unexplained(self, works: list[Work]) -> None:
         """A scan that no classifier could take has no numbers, so it is not ok."""

@@ -61,7 +61,7 @@ def run_with_progress(table: Path, models: str, out: Path, options: RunConfig) -
 
 
 def write_summary(results: Path) -> dict[str, Any]:
-    """claims.json, stats.json and report.html from the tables of a run."""
+    """claims.json, stats.json, games.json and report.html from the tables of a run."""
     import pyarrow.parquet as parquet
 
     from .. import quantify
@@ -75,6 +75,10 @@ def write_summary(results: Path) -> dict[str, Any]:
     write_atomic(results / "claims.json", quantify.claims_json(summary))
     statistics = quantify.cohort_statistics(layers, scans, **classifiers)
     write_atomic(results / "stats.json", quantify.claims_json(statistics))
+    if (results / "coalitions.parquet").is_file():
+        coalitions = parquet.read_table(results / "coalitions.parquet")
+        found = quantify.games(layers, coalitions, scans, targets=classifiers["targets"])
+        write_atomic(results / "games.json", quantify.claims_json(found))
     write_report(results)
     return summary
 

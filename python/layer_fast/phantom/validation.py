@@ -18,6 +18,7 @@ from typing import Any
 
 from .. import quantify
 from .._version import __version__
+from ..fills import FILLS
 from ..pipeline import Pipeline
 from ..types import SETUPS, Scan, ScanRef, Volume
 from .effects import Effect
@@ -64,7 +65,8 @@ def one_cohort(pipeline: Pipeline, driver: str, seed: int, subjects: int, per_su
     return {
         "driver": driver, "seed": seed, "subjects": subjects, "scans": len(records),
         "claimed": {a["setup"]: a["driver"] for a in summary["answers"]},
-        "top": {f"{c['setup']}:{c['method']}": c["claim"]["top"] for c in summary["cells"]},
+        "top": {f"{c['setup']}:{c['method']}": c["claim"]["top"] for c in summary["cells"]
+                if c["fill"] in ("", FILLS[0])},
         "auc": {c["setup"]: c["auc"]["auc"] for c in summary["cells"] if c["method"] == "layer_shapley"},
     }  # fmt: skip
 
