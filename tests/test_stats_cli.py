@@ -56,7 +56,7 @@ def test_the_long_table_holds_the_numbers_of_the_run(results: Path, tmp_path: Pa
     long = parquet.read_table(tmp_path / "long.parquet")
     assert long.column_names[: len(LONG_COLUMNS)] == list(LONG_COLUMNS)
     layers = parquet.read_table(results / "layers.parquet").to_pylist()
-    keys = ("scan_id", "setup", "method", "channel", "region_kind", "region")
+    keys = ("scan_id", "setup", "method", "fill", "channel", "region_kind", "region")
     of_run = {tuple(row[k] for k in keys): row for row in layers}
     rows = [r for r in long.to_pylist() if r["definition"] in ("layer_shapley", "mean_minmax_volume")]
     assert len(rows) == len([row for row in layers if row["method"] != "layer_ablation"])
