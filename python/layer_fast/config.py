@@ -59,7 +59,7 @@ class RunConfig(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"  # of the engine's arithmetic, bfloat16 by OpenVINO only
     engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
     lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
-    store: tuple[str, ...] = ("histograms",)  # of each map beside its sums: histograms, slices (large: docs/tables.md)
+    store: tuple[str, ...] = ()  # of each map beside its sums: histograms, slices (what they cost: docs/decisions.md)
     slice_axis: Literal["z", "y", "x"] = "z"  # the axis of the slices
     pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report
     max_bad_share: float = Field(1.0, ge=0, le=1)  # stop early when more than this share of the scans is bad
