@@ -77,7 +77,7 @@ def _fill(
             continue
         low, high = ends
         done = open_ones & (np.isfinite(low) & np.isfinite(high) | (np.isnan(low) & np.isnan(high)))
-        value[i, done], bound[i, done] = ((low + high) / 2.0)[done], ((high - low) / 2.0)[done]
+        value[i, done], bound[i, done] = (low[done] + high[done]) / 2.0, (high[done] - low[done]) / 2.0
         how[i, done] = HISTOGRAM
 
 

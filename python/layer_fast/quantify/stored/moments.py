@@ -141,7 +141,8 @@ def _pooled(how: np.ufunc, x: NDArray[np.generic], pool: NDArray[np.int64], noth
     """Reduced over the labels and over the units of one pool, given back to every unit: (units,)."""
     rows = how.reduce(x, axis=1)
     out = np.full(int(pool.max(initial=-1)) + 1, nothing, rows.dtype)
-    how.at(out, pool, rows)
+    with np.errstate(invalid="ignore"):
+        how.at(out, pool, rows)
     return np.asarray(out[pool])
 
 
