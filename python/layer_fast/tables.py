@@ -56,6 +56,12 @@ SLICE_COLUMNS: dict[str, tuple[str, str]] = {
     "sum": ("list", "map"), "sum_sq": ("list", "map^2"), "sum_abs": ("list", "map"), "sum_pos": ("list", "map"),
     "min": ("list", "map"), "max": ("list", "map"),
 }  # fmt: skip
+EVALUATED_COLUMNS: dict[str, tuple[str, str]] = {  # what `layer-fast requantify --definition` writes
+    **_MAP_KEYS, "region_kind": ("string", ""), "n_voxels": ("int64", "voxel"),
+    "definition": ("string", ""), "definition_sha256": ("string", ""), "statistic": ("string", ""),
+    "value": ("float64", "units"), "error_bound": ("float64", "units"), "units": ("string", ""),
+    "how": ("string", ""), "reason": ("string", ""),
+}  # fmt: skip
 STORED_COLUMNS = {"histograms": HISTOGRAM_COLUMNS, "slices": SLICE_COLUMNS}  # written where the options keep them
 SCAN_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""), "label_type": ("string", ""),

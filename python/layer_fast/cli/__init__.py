@@ -7,6 +7,7 @@ import sys
 from cyclopts import CycloptsError
 
 from ..errors import LayerFastError, LockedError
+from . import evidence  # noqa: F401 - its verbs join the app
 from .app import app
 
 USAGE, LOCKED = 1, 75

@@ -69,11 +69,10 @@ def write_summary(results: Path) -> dict[str, Any]:
     for name in ("layers.parquet", "scans.parquet", "run.json"):
         if not (results / name).is_file():
             raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
-    facts = _run_facts(results / "run.json")
+    facts = run_facts(results)
     classifiers = [p for p in facts["models"] if p["target"] is not None]
     spread = {f"{p['setup']}/{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
-    explained = [Target(**p["target"]) for p in classifiers]
-    targets = {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
+    targets = cell_classes(facts)
     layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
     summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
     write_atomic(results / "claims.json", quantify.claims_json(summary))
@@ -81,8 +80,17 @@ def write_summary(results: Path) -> dict[str, Any]:
     return summary
 
 
-def _run_facts(path: Path) -> dict[str, Any]:
+def cell_classes(facts: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    """Target text of the tables -> (positive class, negative class or None for every other), of a run.json."""
+    explained = [Target(**p["target"]) for p in facts["models"] if p["target"] is not None]
+    return {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
+
+
+def run_facts(results: Path) -> dict[str, Any]:
     """run.json of a run of this version: what an older one means by a column or a number may be another thing."""
+    path = results / "run.json"
+    if not path.is_file():
+        raise LayerFastError(f"{results}: expected the results of a run, found no run.json")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .regions import NUM_REGIONS, ROW_OF
 
 CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask", "channel")
-TEXTS = (*CELL_KEYS, "scan_id", "subject", "region", "region_kind", "exposure", "flags")
+TEXTS = (*CELL_KEYS, "scan_id", "subject", "label", "region", "region_kind", "exposure", "flags")
 NUMBERS = ("n_voxels", "present", "unresolved", "sum", "sum_sq", "sum_abs", "sum_pos", "min", "max", "value", "mean", "mean_minmax_volume",
            "share_of_labelled", "share_of_all", "enrichment", "margin")  # fmt: skip
 Columns = dict[str, Sequence[Any]]
@@ -96,7 +96,9 @@ class Cell:
 
 
 def cells(layers: Any) -> list[Cell]:
-    """The cells of a layer table, sorted by their key. ValueError for a scan without exactly its eleven regions."""
+    """The cells of a layer table, sorted by their key; a list of cells as it is. ValueError for a scan without exactly its eleven regions."""
+    if isinstance(layers, list) and layers and all(isinstance(one, Cell) for one in layers):
+        return layers
     table = layer_arrays(layers)
     if not table or not len(next(iter(table.values()))):
         return []
