@@ -190,7 +190,7 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
 
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings)[.]json|config[.]yaml|(?:scans|layers|coalitions|histograms|slices)[.]parquet|claims[.]json|report[.]html")
+    sweep(out, "(?:run|timings)[.]json|config[.]yaml|(?:scans|layers|coalitions|histograms|slices)[.]parquet|(?:claims|compare)[.]json|report[.]html")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")

@@ -37,3 +37,21 @@ def requantify(
     from .requantify import run_requantify
 
     return run_requantify(results, definition, out, as_json=json)
+
+
+@app.command
+def compare(results: Path, *, definition: Definitions = None, json: Json = False) -> int:
+    """Answer three questions by every definition and show where the answers differ; writes compare.json.
+
+    Definitions that rank layers alike count as one family: agreement inside a family confirms nothing.
+
+    Parameters
+    ----------
+    results
+        Folder of a run.
+    definition
+        Names of definitions, or YAML files of them; left out: all presets that need no histograms.
+    """
+    from .compare import run_compare
+
+    return run_compare(results, definition, as_json=json)
