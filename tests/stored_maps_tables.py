@@ -12,8 +12,16 @@ from layer_fast.quantify.bins import MANTISSA_BITS, counts_per_label
 from layer_fast.tables import HISTOGRAM_COLUMNS, LAYER_COLUMNS, SLICE_COLUMNS, arrow_schema
 from layer_fast.types import REGIONS
 
-KEY = {"model": "toy", "member": "0", "setup": "bmode", "method": "gradient", "fill": "", "target": "margin:case-control",
-       "mask": "manual", "channel": ""}  # fmt: skip
+KEY = {
+    "model": "toy",
+    "member": "0",
+    "setup": "bmode",
+    "method": "gradient",
+    "fill": "",
+    "target": "margin:case-control",
+    "mask": "manual",
+    "channel": "",
+}
 NAMES = ("sum", "sum_sq", "sum_abs", "sum_pos", "min", "max")
 
 

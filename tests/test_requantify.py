@@ -32,8 +32,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rewritten(results: Path, table: Any, path: Path) -> bytes:
     facts = json.loads((results / "run.json").read_text())
-    targets = {(p["setup"], p["name"], p["member"]): (p["target"]["positive"], p["target"]["negative"])
-               for p in facts["models"] if p["target"]}  # fmt: skip
+    targets = {
+        (p["setup"], p["name"], p["member"]): (p["target"]["positive"], p["target"]["negative"])
+        for p in facts["models"]
+        if p["target"]
+    }
     games = games_of(parquet.read_table(results / "coalitions.parquet"), targets, facts["config"]["target"])
     with parquet.ParquetWriter(path, arrow_schema(LAYER_COLUMNS), compression="zstd") as writer:
         writer.write_table(rederive(table, games))
@@ -66,7 +69,11 @@ def test_the_verb_says_identical_and_mends_what_is_not(results: Path, capsys: py
     before = (results / "layers.parquet").read_bytes()
     assert main(["requantify", str(results), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "identical": True, "rows": 8 * 2 * 4 * 11 + 8 * 2 * 11, "differing": {}, "written": None}  # fmt: skip
+        "identical": True,
+        "rows": 8 * 2 * 4 * 11 + 8 * 2 * 11,
+        "differing": {},
+        "written": None,
+    }
     broken = blanked(parquet.read_table(results / "layers.parquet"), ("enrichment",))
     parquet.write_table(broken, results / "layers.parquet")
     assert main(["requantify", str(results)]) == 0
@@ -83,11 +90,16 @@ def test_definitions_without_a_volume_are_those_of_the_volume(results: Path, tmp
     how = {name: {r["how"] for r in rows if r["definition"] == name} for name in names}
     assert how["mean_minmax_slice_z"] == how["share_of_all"] == {"exact"} and "histogram" in how["median"]
     assert "needs_volumes" in how["intersection_over_attention"]
-    stored = {(r["scan_id"], r["setup"], r["region_kind"], r["region"]): r["share_of_all"]
-              for r in tiny.rows(results, "layers") if r["method"] == "gradcam"}  # fmt: skip
+    stored = {
+        (r["scan_id"], r["setup"], r["region_kind"], r["region"]): r["share_of_all"]
+        for r in tiny.rows(results, "layers")
+        if r["method"] == "gradcam"
+    }
     mine = [r for r in rows if r["definition"] == "share_of_all" and r["method"] == "gradcam"]
     for r in mine:
-        assert r["value"] == pytest.approx(stored[r["scan_id"], r["setup"], r["region_kind"], r["region"]], rel=1e-12, nan_ok=True)
+        assert r["value"] == pytest.approx(
+            stored[r["scan_id"], r["setup"], r["region_kind"], r["region"]], rel=1e-12, nan_ok=True
+        )
     assert len({r["definition_sha256"] for r in rows}) == 4
 
 
@@ -97,14 +109,18 @@ def test_gain_is_a_number_of_the_cohort(results: Path, tmp_path: Path) -> None:
     out = tmp_path / "gain.csv"
     assert main(["requantify", str(results), "--definition", str(definition), "--out", str(out)]) == 0
     with out.open(newline="") as file:
-        found = {(r["setup"], r["method"], r["channel"], r["region_kind"], r["region"]): float(r["value"])
-                 for r in csv.DictReader(file)}  # fmt: skip
+        found = {
+            (r["setup"], r["method"], r["channel"], r["region_kind"], r["region"]): float(r["value"])
+            for r in csv.DictReader(file)
+        }
     layers = [r for r in tiny.rows(results, "layers") if r["method"] == "gradient" and r["setup"] == "bmode"]
     sides = []
     for label in ("case", "control"):
         mine = [r for r in layers if r["label"] == label and r["region"] == "dermis"]
         subjects = sorted({r["subject"] for r in mine})
-        sides.append(np.mean([np.mean([r["sum_abs"] / r["n_voxels"] for r in mine if r["subject"] == s]) for s in subjects]))
+        sides.append(
+            np.mean([np.mean([r["sum_abs"] / r["n_voxels"] for r in mine if r["subject"] == s]) for s in subjects])
+        )
     assert found["bmode", "gradient", "", "layer", "dermis"] == pytest.approx(sides[0] / sides[1], rel=1e-12)
 
 

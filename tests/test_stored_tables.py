@@ -42,7 +42,7 @@ def test_histogram_counts_the_interpolated_voxels() -> None:
     low, high = bin_edges()
     voxels = ops.resample(MAP, LABELS.shape)
     for row in histogram_rows(MAP, LABELS, GRID_MAP, 1):
-        x = voxels[LABELS == row["label_value"]]
+        x = voxels[row["label_value"] == LABELS]
         expected = {b: int(((x >= low[b]) & (x <= high[b])).sum()) for b in row["bins"]}
         assert dict(zip(row["bins"], row["counts"], strict=True)) == expected
         assert sum(row["counts"]) == x.size == row["n_voxels"] and 0 not in row["counts"]

@@ -12,7 +12,6 @@ from layer_fast.quantify import FAMILIES, REDUCTIONS, claims_json, compare, make
 from layer_fast.quantify.stored import evaluate, stored_maps
 from stored_maps_tables import random_case, tables
 
-
 PROMISED = [f for f in FAMILIES if len(f.members) > 1 and f.alike != "not promised"]
 
 
@@ -85,7 +84,10 @@ def test_numbers_are_those_of_the_summary(found: dict[str, Any]) -> None:
             regions = {r["region"]: r for r in other["regions"] if r["region_kind"] == "layer"}
             means = {n: r["means"].get(row["definition"], {}).get("estimate") for n, r in regions.items()}
             if None not in means.values():
-                assert row["top_mean"] == {"region": max(means, key=means.get), "estimate": pytest.approx(max(means.values()))}
+                assert row["top_mean"] == {
+                    "region": max(means, key=means.get),
+                    "estimate": pytest.approx(max(means.values())),
+                }
     shapley = next(c for c in found["cells"] if c["method"] == "layer_shapley")["definitions"][0]
     other = next(c for c in said["cells"] if c["method"] == "layer_shapley")["regions"]
     assert shapley["top_contrast"]["estimate"] == pytest.approx(other[4]["contrast"]["estimate"])

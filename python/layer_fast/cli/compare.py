@@ -10,6 +10,7 @@ from .. import quantify
 from ..errors import LayerFastError
 from ..files import write_atomic
 from ..quantify.reduction import distinct
+from ..quantify.tables import read_layers
 from ..report.style import number, plain
 from ..report.terminal import grid
 from .quantify import definitions_of
@@ -39,7 +40,7 @@ def write_compare(
     for name in ("layers.parquet", "scans.parquet"):
         if not (results / name).is_file():
             raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
-    rows = parquet.read_table(results / "layers.parquet") if layers is None else layers
+    rows = read_layers(results / "layers.parquet") if layers is None else layers
     kept = {} if definitions is None else kept_tables(results, definitions)
     scans = parquet.read_table(results / "scans.parquet")
     found = quantify.compare(rows, scans, definitions=definitions, targets=cell_classes(facts), **kept)

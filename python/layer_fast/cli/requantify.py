@@ -20,11 +20,11 @@ from ..quantify.cohort import Subjects, subjects_of
 from ..quantify.reduction import distinct
 from ..quantify.stored import StoredMaps, games_of, long_tables, rederive, stored_maps
 from ..quantify.summary import scans_by_id
+from ..quantify.tables import read_layers
 from ..report.style import plain
 from ..tables import EVALUATED_COLUMNS, LAYER_COLUMNS, arrow_schema
 from .quantify import definitions_of
 from .run import cell_classes, run_facts
-
 
 
 def run_requantify(results: Path, definitions: tuple[str, ...] | None, out: Path | None, *, as_json: bool) -> int:
@@ -69,8 +69,9 @@ def recompute(results: Path) -> dict[str, Any]:
                 os.replace(part, source)
         finally:
             part.unlink(missing_ok=True)
-        return {"identical": not differing, "rows": file.metadata.num_rows, "differing": dict(sorted(differing.items())),
-                "written": str(source) if differing else None}  # fmt: skip
+        rows, changed = file.metadata.num_rows, dict(sorted(differing.items()))
+        written = str(source) if differing else None
+        return {"identical": not differing, "rows": rows, "differing": changed, "written": written}
 
 
 def _differing(old: Any, new: Any) -> dict[str, int]:
@@ -111,8 +112,9 @@ def evaluate_definitions(results: Path, definitions: list[Reduction], out: Path)
     finally:
         part.unlink(missing_ok=True)
     rows = sum(sum(counts.values()) for counts in how.values())
-    return {"rows": rows, "how": {name: dict(sorted(c.items())) for name, c in how.items()},
-            "reasons": {name: sorted(found) for name, found in reasons.items() if found}, "written": str(out)}  # fmt: skip
+    counted = {name: dict(sorted(c.items())) for name, c in how.items()}
+    why = {name: sorted(found) for name, found in reasons.items() if found}
+    return {"rows": rows, "how": counted, "reasons": why, "written": str(out)}
 
 
 def _tables(results: Path, definitions: list[Reduction], schema: Any) -> Iterator[Any]:
@@ -127,7 +129,7 @@ def _tables(results: Path, definitions: list[Reduction], schema: Any) -> Iterato
     def subjects(maps: StoredMaps) -> Subjects:
         return subjects_of(maps.cell, by_scan, Settings(*classes[maps.cell.key["target"]]))
 
-    for maps in stored_maps(parquet.read_table(results / "layers.parquet"), **kept_tables(results, definitions)):
+    for maps in stored_maps(read_layers(results / "layers.parquet"), **kept_tables(results, definitions)):
         yield from long_tables(maps, definitions, subjects, schema)
 
 

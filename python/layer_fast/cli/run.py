@@ -65,6 +65,7 @@ def write_summary(results: Path) -> dict[str, Any]:
     import pyarrow.parquet as parquet
 
     from .. import quantify
+    from ..quantify.tables import read_layers
     from .compare import write_compare
 
     for name in ("layers.parquet", "scans.parquet", "run.json"):
@@ -74,7 +75,7 @@ def write_summary(results: Path) -> dict[str, Any]:
     classifiers = [p for p in facts["models"] if p["target"] is not None]
     spread = {f"{p['setup']}/{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
     targets = cell_classes(facts)
-    layers = quantify.cells(parquet.read_table(results / "layers.parquet"))  # once, for all that reads them
+    layers = quantify.cells(read_layers(results / "layers.parquet"))  # once, for all that reads them
     scans = parquet.read_table(results / "scans.parquet")
     summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
     write_atomic(results / "claims.json", quantify.claims_json(summary))

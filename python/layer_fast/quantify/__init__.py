@@ -19,10 +19,11 @@ from .summary import CAPTION, DISCLAIMER, claims_json, summary
 from .tables import Cell, cells, columns
 
 __all__ = [
-    "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "FAMILIES", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS", "REGION_ORDER",
-    "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Family", "Gate", "Group", "Interval", "Reduction",
-    "Region", "Settings", "StatisticFacts", "ablation", "analyse", "bin_edges", "cells", "claims_json", "columns", "compare", "decide",
-    "definition", "derive", "difference_interval", "family_of", "holm", "house_groups", "interactions", "join_flags",
-    "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
-    "reductions_yaml", "shapley", "subject_auc", "summary", "value_region_rows",
+    "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "FAMILIES", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS",
+    "REGION_ORDER", "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Family", "Gate", "Group",
+    "Interval", "Reduction", "Region", "Settings", "StatisticFacts", "ablation", "analyse", "bin_edges", "cells",
+    "claims_json", "columns", "compare", "decide", "definition", "derive", "difference_interval", "family_of", "holm",
+    "house_groups", "interactions", "join_flags", "make_reduction", "map_region_rows", "mean_interval",
+    "permutation_p", "read_reductions", "reduction", "reductions_yaml", "shapley", "subject_auc", "summary",
+    "value_region_rows",
 ]  # fmt: skip

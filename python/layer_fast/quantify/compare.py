@@ -27,8 +27,8 @@ from .cohort import Settings, Subjects, region_values, subjects_of
 from .definitions import PRESETS
 from .draws import Draws
 from .families import families_dict, family_of
-from .inference import holm, mean_interval, permutation_p
 from .inference import difference as class_difference
+from .inference import holm, mean_interval, permutation_p
 from .reduction import Reduction
 from .reductions import REDUCTIONS
 from .regions import LAYER_ROWS, REGION_ORDER, ROW_OF
@@ -104,7 +104,10 @@ def _values(
 
 
 def _cell(
-    cell: Cell, who: Subjects, values: list[tuple[dict[str, Any], np.ndarray]], skipped: list[dict[str, str]],
+    cell: Cell,
+    who: Subjects,
+    values: list[tuple[dict[str, Any], np.ndarray]],
+    skipped: list[dict[str, str]],
     settings: Settings,
 ) -> dict[str, Any]:
     rows = [] if not values else _rows(cell, who, values, settings)
@@ -197,7 +200,10 @@ def _setups(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             answers: dict[str, list[str]] = {}
             for line, given in said.items():
                 answers.setdefault(_one_answer(given), []).append(line)
-            rows = [{"answer": a, "families": lines} for a, lines in sorted(answers.items(), key=lambda x: (-len(x[1]), x[0]))]
+            rows = [
+                {"answer": a, "families": lines}
+                for a, lines in sorted(answers.items(), key=lambda x: (-len(x[1]), x[0]))
+            ]
             out.append({"setup": setup, "question": question, "n_families": len(said), "changes": len(rows) > 1,
                         "answers": rows})  # fmt: skip
     return out

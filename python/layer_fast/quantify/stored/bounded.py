@@ -1,4 +1,4 @@
-"""Statistics of quantiles, ranks and thresholds from bins: a lower and an upper bound that enclose the voxels' number."""
+"""Statistics of quantiles, ranks and thresholds from bins: bounds that enclose the voxels' number."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One scan's map as bins with an interval each, after a definition's transforms: what is certain, and what is not.
 
-Every voxel of a bin has a value in [low, high] of it. All steps keep that true, so what is computed of the lower and the
-upper ends encloses what the voxels would give.
+Every voxel of a bin has a value in [low, high] of it. All steps keep that true, so what is computed of the lower and
+the upper ends encloses what the voxels would give.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def binned(histogram: ScanHistogram, least: Floats, most: Floats) -> Binned:
     zero = low == high
     cut_low = np.where(zero, low, np.maximum(low, np.minimum(least[histogram.label] - room, high)))
     cut_high = np.where(zero, high, np.minimum(high, np.maximum(most[histogram.label] + room, low)))
-    return Binned(histogram.label, histogram.count.astype(np.float64), cut_low, cut_high)
+    return Binned(histogram.label, histogram.voxels.astype(np.float64), cut_low, cut_high)
 
 
 def transformed_bins(b: Binned, definition: Reduction, line: tuple[float, float] | None) -> Binned | None:

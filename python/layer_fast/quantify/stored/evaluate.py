@@ -64,8 +64,13 @@ def _refused(maps: StoredMaps, definition: Reduction) -> str:
 
 
 def _fill(
-    maps: StoredMaps, definition: Reduction, regions: list[StoredRegion], found: Exact,
-    value: Floats, bound: Floats, how: NDArray[np.int8],
+    maps: StoredMaps,
+    definition: Reduction,
+    regions: list[StoredRegion],
+    found: Exact,
+    value: Floats,
+    bound: Floats,
+    how: NDArray[np.int8],
 ) -> None:
     """Write bounds from histograms where the exact way knows nothing."""
     for i, scan in enumerate(maps.scan_ids):
@@ -106,7 +111,7 @@ def _ends(
             got = of(labels)
             return np.array([(np.inf if side else -np.inf) if got is None else got[side]])
 
-        return values_of(regions, n, definition, one)[0]
+        return np.asarray(values_of(regions, n, definition, one)[0], np.float64)
 
     n = m.n[i : i + 1]
     with np.errstate(invalid="ignore"):

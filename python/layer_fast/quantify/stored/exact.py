@@ -40,7 +40,9 @@ def exact(maps: StoredMaps, definition: Reduction, regions: list[StoredRegion]) 
         known = np.broadcast_to(nan_map[:, None], nothing.shape) | (_present(regions, m.n) == 0)
         return Exact(nothing, known, m, line, f"{name} needs the order of the voxels")
     value = values_of(regions, m.n, definition, lambda labels: _statistic(m, definition, labels)[0])
-    sure = values_of(regions, m.n, definition, lambda labels: np.where(_statistic(m, definition, labels)[1], 0.0, np.nan))
+    sure = values_of(
+        regions, m.n, definition, lambda labels: np.where(_statistic(m, definition, labels)[1], 0.0, np.nan)
+    )
     known = ~np.isnan(sure) | (_present(regions, m.n) == 0)
     if definition.statistic.total == "labelled":
         known = known | np.array([0 in region.labels for region in regions])
@@ -120,7 +122,7 @@ def _statistic(m: Moments, definition: Reduction, labels: tuple[int, ...]) -> tu
             return np.where(s_t > 0, ratio, np.nan), known & all_known
         if stat.name in ("min", "max"):
             end = m.low if stat.name == "min" else m.high
-            return _extreme(m, end, own, stat.name), (end.known | ~there)[:, own].all(axis=1)
+            return _extreme(m, end, own, stat.name), np.asarray((end.known | ~there)[:, own].all(axis=1))
         if stat.name == "pointing_game":
             return _pointing_game(m, own, total, bool(stat.weighted))
         s, known = _sum(m, own)

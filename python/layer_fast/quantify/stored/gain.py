@@ -15,8 +15,8 @@ from .regions import StoredRegion
 
 
 class Gain(NamedTuple):
-    """value (regions,), NaN where a class has no subject with the region or the controls' mean is not above 0. why: what
-    is missing where the densities do not follow from what is stored."""
+    """value (regions,), NaN where a class has no subject with the region or the controls' mean is not above 0. why:
+    what is missing where the densities do not follow from what is stored."""
 
     regions: list[StoredRegion]
     value: Floats
@@ -26,8 +26,8 @@ class Gain(NamedTuple):
 def gain(maps: StoredMaps, definition: Reduction, subjects: Subjects) -> Gain:
     """mean over case subjects of mean_L(t) / mean over control subjects of mean_L(t), every subject with equal weight.
 
-    Boehle et al. 2019, doi 10.3389/fnagi.2019.00194, on densities: with sums the thickness of a patient's layer would pose
-    as relevance. A ratio of means says nothing where t has both signs: NaN unless both means are >= 0.
+    Boehle et al. 2019, doi 10.3389/fnagi.2019.00194, on densities: with sums the thickness of a patient's layer would
+    pose as relevance. A ratio of means says nothing where t has both signs: NaN unless both means are >= 0.
     """
     density = definition.model_copy(update={"statistic": Statistic(name="mean")})
     found = evaluate(maps, density)

@@ -39,7 +39,9 @@ def games_of(coalitions: Any, targets: Mapping[tuple[str, str, str], tuple[str, 
     for g, (key, classes) in enumerate(rows.items()):
         _, model, member, setup = key[:4]
         if (setup, model, member) not in targets:
-            raise ValueError(f"[requantify] coalitions.parquet has the classifier {setup}/{model}/{member}, run.json none")
+            raise ValueError(
+                f"[requantify] coalitions.parquet has the classifier {setup}/{model}/{member}, run.json none"
+            )
         values[g] = _target(logits, classes, *targets[setup, model, member], kind)
     return Games(values, {key: g for g, key in enumerate(rows)})
 
@@ -51,7 +53,7 @@ def _target(logits: Floats, classes: dict[str, int], positive: str, negative: st
                          f"found those of {', '.join(classes)}")  # fmt: skip
     own = logits[classes[positive]]
     if kind == "logit":
-        return own
+        return np.asarray(own, np.float64)
     if kind == "probability":
         return np.asarray(np.exp(own - _log_sum_exp(logits, list(classes.values()))))
     if negative is not None:

@@ -17,11 +17,11 @@ SUMS = ("sum", "sum_sq", "sum_abs", "sum_pos", "min", "max")
 
 
 class ScanHistogram(NamedTuple):
-    """label, bin (numbers of `quantify.bins`) and voxel count of every bin that holds voxels."""
+    """label, bin (numbers of `quantify.bins`) and number of voxels of every bin that holds voxels."""
 
     label: NDArray[np.int64]
     bin: NDArray[np.int64]
-    count: NDArray[np.int64]
+    voxels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class StoredMaps:
 
 
 def stored_maps(layers: Any, histograms: Any = None, slices: Any = None) -> Iterator[StoredMaps]:
-    """The cells of map methods, sorted by key. layers, histograms, slices: tables of docs/tables.md (pyarrow); None: not
-    kept. Raises ValueError for a cell without exactly eleven regions a scan, and for labels that are missing."""
+    """The cells of map methods, sorted by key. layers, histograms, slices: tables of docs/tables.md (pyarrow); None:
+    not kept. Raises ValueError for a cell without exactly eleven regions a scan, and for labels that are missing."""
     found = cells(layers)
     by_histogram, by_slices = _by_cell(histograms), _by_cell(slices)
     several = {_without_channel(cell) for cell in found if cell.key["channel"]}
@@ -78,9 +78,7 @@ def _by_cell(table: Any) -> dict[tuple[str, ...], Any]:
         return {}
     import pyarrow.compute as compute
 
-    keys = compute.binary_join_element_wise(
-        *(table.column(n).cast("string").fill_null("") for n in CELL_KEYS), "\x1f"
-    )
+    keys = compute.binary_join_element_wise(*(table.column(n).cast("string").fill_null("") for n in CELL_KEYS), "\x1f")
     coded = keys.combine_chunks().dictionary_encode()
     codes = coded.indices.to_numpy(zero_copy_only=False)
     return {tuple(text.split("\x1f")): table.take(np.flatnonzero(codes == i))

@@ -1,7 +1,7 @@
 """Sufficient statistics of a map under a definition's transforms, as far as they follow from those of the map itself.
 
-Everything is an array (units, 7): a unit is a scan, or a slice of one, and the columns are the labels 0..6. What does not
-follow (the squares of a positive part, the smallest |s| of a label with both signs) is marked unknown, never guessed.
+Everything is an array (units, 7): a unit is a scan, or a slice of one, and the columns are the labels 0..6. What does
+not follow (the squares of a positive part, the smallest |s| of a label with both signs) is marked unknown, never guessed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Moments:
     high: Known
 
 
-def stored_moments(n: Floats, s: Floats, sq: Floats, absolute: Floats, pos: Floats, low: Floats, high: Floats) -> Moments:
+def stored_moments(
+    n: Floats, s: Floats, sq: Floats, absolute: Floats, pos: Floats, low: Floats, high: Floats
+) -> Moments:
     """The moments of the map itself, all known. Arrays (units, 7), float64."""
     sure = np.ones(n.shape, bool)
     return Moments(n, *(Known(x, sure) for x in (s, sq, absolute, pos, low, high)))
@@ -89,8 +91,12 @@ def shifted(m: Moments, scale: Floats, shift: Floats) -> Moments:
     low, high = (Known(a * e.x + b, e.known) for e in (m.low, m.high))
     with np.errstate(invalid="ignore"):
         above = low.known & (low.x >= 0)
-    scaled = [Known(np.where(above, s.x, a * e.x), np.where(above, s.known, e.known & (b == 0))) for e in (m.abs, m.pos)]
-    return Moments(m.n, s, sq, *scaled, low, high)
+
+    def kept(e: Known) -> Known:
+        """|t| and max(t, 0) follow where t >= 0 or nothing is added."""
+        return Known(np.where(above, s.x, a * e.x), np.where(above, s.known, e.known & (b == 0)))
+
+    return Moments(m.n, s, sq, kept(m.abs), kept(m.pos), low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class Line:
 
 
 def normaliser(m: Moments, definition: Reduction, pool: NDArray[np.int64]) -> Line:
-    """The line of normalisation. pool (units,): units of one number share their minimum, sum, ... (a subject's scans)."""
+    """The line of normalisation. pool (units,): units of one number share minimum, sum, ... (a subject's scans)."""
     spec = definition.normalise
     columns = slice(1, None) if spec.voxels == "labelled" else slice(None)
     there = m.n[:, columns] > 0
@@ -127,7 +133,7 @@ def normaliser(m: Moments, definition: Reduction, pool: NDArray[np.int64]) -> Li
             scale, start = np.where(by > 0, 1.0 / by, np.nan), np.zeros_like(by)
     scale = np.where(total > 0, scale, np.nan)
     shift = np.where(np.isnan(scale), np.nan, 0.0 - start * scale)
-    return Line(*(x[:, None] for x in (scale, shift, known)))
+    return Line(scale[:, None], shift[:, None], np.asarray(known[:, None], bool))
 
 
 def _pooled_known(
@@ -148,6 +154,7 @@ def _pooled(how: np.ufunc, x: NDArray[np.generic], pool: NDArray[np.int64], noth
 
 def folded(m: Moments, scan: NDArray[np.int64], scans: int) -> Moments:
     """Slices added up to their scans. scan (units,): the scan of each unit."""
+
     def add(x: Floats) -> Floats:
         out = np.zeros((scans, x.shape[1]))
         np.add.at(out, scan, x)
