@@ -245,7 +245,7 @@ class Pipeline:
             return reduce(items, lane, self.facts)
 
         def put(work: Work, reduced: Reduced) -> None:
-            work.layers = reduced.rows
+            work.layers, work.histograms, work.slices = reduced.rows, reduced.histograms, reduced.slices
             work.flag(*reduced.flags)
 
         def take(work: Work) -> tuple[LayerMask, list[Explanation]]:
