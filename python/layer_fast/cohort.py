@@ -81,7 +81,8 @@ def run_cohort(
         known = _split(refs, ledger, pipeline.facts, pictures)
         current, gave_up = _run(refs, known, pipeline, ledger, pictures, progress or _silent, stop or threading.Event())
         counts: Counter[str] = Counter()
-        write_tables(out, _records(refs, ledger, pipeline, current, counts), strata_columns(refs))
+        pairs = _records(refs, ledger, pipeline, current, counts)
+        write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
         _refresh_pictures(refs, pictures, current)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
@@ -99,7 +100,8 @@ def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[
         picture = pictures.get(ref.scan_id)
         lacks_picture = picture is not None and not picture.is_file()
         if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
-            record.layers, record.coalitions = [], []  # thousands of scans: the tables read them again one by one
+            # thousands of scans: the tables read them again one by one
+            record.layers, record.coalitions, record.histograms, record.slices = [], [], [], []
             known[ref.scan_id] = record
     return known
 
@@ -189,7 +191,8 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
 
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|games)[.]json|config[.]yaml|(?:scans|layers|coalitions)[.]parquet|report[.]html")
+    tables = "(?:scans|layers|coalitions|histograms|slices)[.]parquet"
+    sweep(out, f"(?:run|timings|claims|games|stats|compare)[.]json|config[.]yaml|{tables}|report[.]html")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")

@@ -24,6 +24,7 @@ GRADIENT_METHODS: tuple[str, ...] = ("gradient", "input_x_gradient", "integrated
 VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
 METHODS = CAM_METHODS + GRADIENT_METHODS + VALUE_METHODS
 DEFAULT_METHODS = ("gradcam", *VALUE_METHODS)
+STORED: tuple[str, ...] = ("histograms", "slices")
 
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 
@@ -62,6 +63,8 @@ class RunConfig(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"  # of the engine's arithmetic, bfloat16 by OpenVINO only
     engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
     lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
+    store: tuple[str, ...] = ()  # of each map beside its sums: histograms, slices (what they cost: docs/decisions.md)
+    slice_axis: Literal["z", "y", "x"] = "z"  # the axis of the slices
     pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report
     max_bad_share: float = Field(1.0, ge=0, le=1)  # stop early when more than this share of the scans is bad
 
@@ -81,6 +84,11 @@ class RunConfig(BaseModel):
         if not value:
             raise ValueError(f"expected at least one fill; known: {', '.join(FILLS)}")
         return _known("fill", value, FILLS)
+
+    @field_validator("store")
+    @classmethod
+    def _known_stored(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("table", value, STORED)
 
     @field_validator("resolution_mm")
     @classmethod

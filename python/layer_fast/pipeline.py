@@ -175,7 +175,7 @@ class Pipeline:
 
     def _prepare(self, package: ModelPackage, works: list[Work], lane: Lane) -> None:
         def put(work: Work, model_input: ModelInput) -> None:
-            work.model_input = model_input
+            work.model_input = self._with_donor(model_input, work, package)
             work.flag(*model_input.flags)
 
         def take(work: Work) -> tuple[Scan, Shared]:
@@ -223,12 +223,11 @@ class Pipeline:
         modalities = {channel.modality for channel in package.manifest.channels}
         able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
         self._prepare(package, able, lane)
-        advance("explain", able, lane, take=lambda w: (self._input(w, package), w.need_mask()), verb=verb, put=put)
+        advance("explain", able, lane, take=lambda w: (w.model_input, w.need_mask()), verb=verb, put=put)
 
-    def _input(self, work: Work, package: ModelPackage) -> ModelInput:
-        """What the classifier sees of the scan, with the donor of its layers where the run has donors."""
-        made: ModelInput = work.model_input
-        if self.donors is None:
+    def _with_donor(self, made: ModelInput, work: Work, package: ModelPackage) -> ModelInput:
+        """What a classifier sees of the scan, with the donor of its layers where the run has donors."""
+        if self.donors is None or package.sha256 not in self.donors.inputs:
             return made
         chosen = self.donors.choose(work.ref.subject, work.need_scan().input_sha256)
         return replace(made, donor=self.donors.inputs[package.sha256][chosen])
@@ -246,7 +245,7 @@ class Pipeline:
             return reduce(items, lane, self.facts)
 
         def put(work: Work, reduced: Reduced) -> None:
-            work.layers = reduced.rows
+            work.layers, work.histograms, work.slices = reduced.rows, reduced.histograms, reduced.slices
             work.flag(*reduced.flags)
 
         def take(work: Work) -> tuple[LayerMask, list[Explanation]]:

@@ -52,9 +52,9 @@ def summary(
     if PRESETS[map_definition].kind != "map":
         raise ValueError(f"[summary] expected a definition of maps, got {map_definition!r}")
     found = cells(layers)
-    pairs = _pairs(found, positive, negative, targets)
+    pairs = pairs_of(found, positive, negative, targets)
     spread = _spreads(found, logit_sd)
-    by_scan = _by_scan(scans)
+    by_scan = scans_by_id(scans)
     analysed = []
     for cell in found:
         settings = Settings(*pairs[cell.key["target"]], seed, replicates, map_definition=map_definition)
@@ -72,7 +72,7 @@ def summary(
         "cells": [_cell(*result) for result in results],
         "comparisons": [c for stats, own, _ in results for c in comparisons(stats, own)],
     }
-    return {name: _clean(part) for name, part in out.items()}
+    return {name: clean(part) for name, part in out.items()}
 
 
 def claims_json(result: Mapping[str, Any]) -> bytes:
@@ -112,7 +112,7 @@ def _names(classifier: tuple[str, str, str]) -> tuple[str, str, str]:
     return f"{setup}/{model}/{member}", f"{model}/{member}", model
 
 
-def _pairs(
+def pairs_of(
     found: Sequence[Cell],
     positive: str | None,
     negative: str | None,
@@ -145,7 +145,8 @@ def _split(target: str) -> tuple[str, str | None]:
     return names[0], None if names[1] == "rest" else names[1]
 
 
-def _by_scan(scans: Any) -> dict[str, dict[str, Any]]:
+def scans_by_id(scans: Any) -> dict[str, dict[str, Any]]:
+    """The rows of scans.parquet by scan_id, sorted by it. ValueError for missing columns and a scan_id twice."""
     table = columns(scans)
     missing = [name for name in ("scan_id", "subject", "label", "status") if name not in table]
     if table and missing:
@@ -261,12 +262,12 @@ def _mean(x: np.ndarray) -> float:
     return float(x.sum() / len(x)) if len(x) else float("nan")
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """Plain Python types; NaN and infinities become None."""
     if isinstance(value, Mapping):
-        return {str(k): _clean(v) for k, v in value.items()}
+        return {str(k): clean(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_clean(v) for v in value]
+        return [clean(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
