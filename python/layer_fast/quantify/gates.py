@@ -44,4 +44,8 @@ def checks_of(
 ) -> dict[str, Gate]:
     """The gates of `ELSEWHERE` that can be judged for this cell. others: every cell of the tables, this one included;
     scans: the rows of scans.parquet by scan_id."""
-    return {}
+    from .geometry import geometry_gate
+
+    return {
+        **geometry_gate(stats, settings, scans),
+    }

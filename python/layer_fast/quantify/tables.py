@@ -14,7 +14,7 @@ from .regions import NUM_REGIONS, ROW_OF
 CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask", "channel")
 TEXTS = (*CELL_KEYS, "scan_id", "subject", "region", "region_kind", "exposure", "flags")
 NUMBERS = ("n_voxels", "present", "unresolved", "sum", "sum_abs", "value", "mean", "mean_minmax_volume",
-           "share_of_labelled", "share_of_all", "enrichment", "margin")  # fmt: skip
+           "share_of_labelled", "share_of_all", "enrichment", "margin", "thickness_mm", "volume_mm3")  # fmt: skip
 Columns = dict[str, Sequence[Any]]
 
 
