@@ -59,7 +59,7 @@ def run_cohort(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> CohortRun:
-    """Run every scan of a cohort table and write scans, layers and coalitions as Parquet into `out`.
+    """Run every scan of a cohort table and write scans, layers, coalitions and guards as Parquet into `out`.
 
     Scans whose record is whole and would get the same key are not run again. `progress(done, total, record)` is called
     after each scan; once `stop` is set no further scan starts and the tables hold the rest as "pending".
@@ -99,7 +99,8 @@ def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[
         picture = pictures.get(ref.scan_id)
         lacks_picture = picture is not None and not picture.is_file()
         if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
-            record.layers, record.coalitions = [], []  # thousands of scans: the tables read them again one by one
+            # thousands of scans: the tables read the rows again one by one
+            record.layers, record.coalitions, record.guards = [], [], []
             known[ref.scan_id] = record
     return known
 
@@ -189,7 +190,8 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
 
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings)[.]json|config[.]yaml|(?:scans|layers|coalitions)[.]parquet|claims[.]json|report[.]html")
+    sweep(out, "(?:run|timings|claims|guards)[.]json|config[.]yaml|report[.]html")
+    sweep(out, "(?:scans|layers|coalitions|guards)[.]parquet")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")

@@ -24,6 +24,9 @@ VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
 METHODS = CAM_METHODS + GRADIENT_METHODS + VALUE_METHODS
 DEFAULT_METHODS = ("gradcam", *VALUE_METHODS)
 FILLS: tuple[str, ...] = ("cohort_profile",)
+# leakage, border: from the mask and the maps that are there; nulls: moved masks; mask_perturbation: 4 x 128 passes more
+GUARDS: tuple[str, ...] = ("leakage", "border", "nulls", "mask_perturbation")
+DEFAULT_GUARDS = ("leakage", "border")
 
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 
@@ -39,6 +42,7 @@ class RunConfig(BaseModel):
 
     setups: tuple[str, ...] = SETUPS  # those without a model or a volume are skipped
     methods: tuple[str, ...] = DEFAULT_METHODS  # how layer values are made
+    guards: tuple[str, ...] = DEFAULT_GUARDS  # checks of maps and masks, written to guards.parquet
     target: Literal["margin", "logit", "probability"] = "margin"  # what is explained, of the manifest's positive class
     fill: Literal["cohort_profile"] = "cohort_profile"  # what replaces a removed layer
     ig_steps: int = Field(32, ge=1, le=1024)  # Gauss-Legendre nodes of integrated_gradients
@@ -70,6 +74,11 @@ class RunConfig(BaseModel):
     @classmethod
     def _known_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known("method", value, METHODS)
+
+    @field_validator("guards")
+    @classmethod
+    def _known_guards(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("guard", value, GUARDS)
 
     @field_validator("resolution_mm")
     @classmethod

@@ -15,6 +15,7 @@ from .config import RunConfig, make_config, thread_budget
 from .engines import engine_facts
 from .engines.choice import choose
 from .errors import ConfigError
+from .guards.stage import run_guards
 from .models import ModelPackage, Models, load_models
 from .steps.compiled import Graphs
 from .steps.explain import Explanation, explain
@@ -118,6 +119,7 @@ class Pipeline:
                 self._explain(package, works, lane)
             self._refuse_unexplained(works)
             self._reduce(works, lane)
+            run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
             self._save_pictures(works, lane, pictures)
             with lane.times.stage("record"):
                 return [record(work, self.facts) for work in works]

@@ -1,4 +1,4 @@
-"""The three tables of a run: their columns, types and units, and how records become Parquet.
+"""The tables of a run: their columns, types and units, and how records become Parquet.
 
 Tables are derived from records in the order of the cohort table, so the same records give the same bytes.
 docs/tables.md explains every column; a test holds the two together.
@@ -40,6 +40,15 @@ COALITION_COLUMNS: dict[str, tuple[str, str]] = {
     "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "fill": ("string", ""),
     "output": ("string", ""), "mask": ("string", ""), "values": ("list", "logit"),
 }  # fmt: skip
+GUARD_COLUMNS: dict[str, tuple[str, str]] = {
+    "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),
+    "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "method": ("string", ""),
+    "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""), "channel": ("string", ""),
+    "variant": ("string", ""), "region": ("string", ""), "label_value": ("int8", ""), "n_voxels": ("int64", "voxel"),
+    "value": ("float64", "map or target"), "leakage_in": ("float64", "1"), "leakage_from": ("string", ""),
+    "border_share": ("float64", "1"), "border_mean": ("float64", "map"), "core_mean": ("float64", "map"),
+    "null_mean": ("float64", "map"), "null_p": ("float64", "1"), "null_n": ("int32", ""), "flags": ("string", ""),
+}  # fmt: skip
 SCAN_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""), "label_type": ("string", ""),
     "label_unit": ("string", ""), "fold": ("string", ""),
@@ -79,17 +88,19 @@ def scan_row(ref: ScanRef, record: ScanRecord, strata: tuple[str, ...]) -> dict[
 
 
 def write_tables(out: Path, pairs: Iterable[tuple[ScanRef, ScanRecord]], strata: tuple[str, ...]) -> None:
-    """Write scans.parquet, layers.parquet and coalitions.parquet, each replaced in one step."""
+    """Write scans.parquet, layers.parquet, coalitions.parquet and guards.parquet, each replaced in one step."""
     scan_columns = {**SCAN_COLUMNS, **{strata_name(name): ("string", "") for name in strata}}
     with (
         _Table(out / "scans.parquet", scan_columns) as scans,
         _Table(out / "layers.parquet", LAYER_COLUMNS) as layers,
         _Table(out / "coalitions.parquet", COALITION_COLUMNS) as coalitions,
+        _Table(out / "guards.parquet", GUARD_COLUMNS) as guards,
     ):
         for batch in _batches(pairs):
             scans.write([scan_row(ref, record, strata) for ref, record in batch])
             layers.write([{**row, **_identity(ref)} for ref, record in batch for row in record.layers])
             coalitions.write([{**row, **_identity(ref)} for ref, record in batch for row in record.coalitions])
+            guards.write([{**row, **_identity(ref)} for ref, record in batch for row in record.guards])
 
 
 def _identity(ref: ScanRef) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from layer_fast.quantify import PRESETS, map_region_rows
 from layer_fast.quantify.gates import ELSEWHERE
-from layer_fast.tables import COALITION_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS
+from layer_fast.tables import COALITION_COLUMNS, GUARD_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -28,7 +28,7 @@ def test_every_definition_is_written_down_with_its_formula() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "columns"),
-    [("scans", SCAN_COLUMNS), ("layers", LAYER_COLUMNS), ("coalitions", COALITION_COLUMNS)],
+    [("scans", SCAN_COLUMNS), ("layers", LAYER_COLUMNS), ("coalitions", COALITION_COLUMNS), ("guards", GUARD_COLUMNS)],
 )
 def test_every_column_is_written_down(heading: str, columns: dict[str, tuple[str, str]]) -> None:
     text = (DOCS / "tables.md").read_text(encoding="utf-8").split(f"## {heading}.parquet")[1].split("\n## ")[0]

@@ -58,6 +58,7 @@ def run(
     config: Path | None = None,
     setups: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
     methods: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    guards: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
     target: Literal["margin", "logit", "probability"] | None = None,
     mask: Literal["auto", "given", "model"] | None = None,
     geometry: Literal["refuse", "resample"] | None = None,
@@ -83,6 +84,8 @@ def run(
         bmode, swe, both.
     methods
         gradcam, hirescam, gradient, input_x_gradient, integrated_gradients, smoothgrad, layer_ablation, layer_shapley.
+    guards
+        leakage, border, nulls, mask_perturbation (this one costs 512 more passes a scan and setup).
     target
         What is explained of the model's positive class: margin (against the negative class or all others), logit or
         probability.
@@ -98,7 +101,7 @@ def run(
     from .run import run_table
 
     given = {
-        "setups": setups, "methods": methods, "target": target, "mask": mask, "geometry": geometry,
+        "setups": setups, "methods": methods, "guards": guards, "target": target, "mask": mask, "geometry": geometry,
         "engine": engine, "precision": precision,
     }  # fmt: skip
     return run_table(cohort, models, out, config, {k: v for k, v in given.items() if v is not None}, as_json=json)

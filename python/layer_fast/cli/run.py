@@ -75,8 +75,10 @@ def write_summary(results: Path) -> dict[str, Any]:
     explained = [Target(**p["target"]) for p in classifiers]
     targets = {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
     layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
-    summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
+    guards = parquet.read_table(results / "guards.parquet") if (results / "guards.parquet").is_file() else None
+    summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets, guards=guards)
     write_atomic(results / "claims.json", quantify.claims_json(summary))
+    write_atomic(results / "guards.json", quantify.guards_json(quantify.guard_summary(summary, guards)))
     write_report(results)
     return summary
 

@@ -5,6 +5,7 @@ from .claims import Claim, decide
 from .cohort import CellStatistics, Settings, analyse
 from .definitions import PRESETS, Definition, definition
 from .gates import Gate
+from .guard_summary import guard_summary, guards_json
 from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
 from .reduction import Group, Reduction, house_groups, make_reduction, read_reductions, reductions_yaml
 from .reductions import DEFAULT_REDUCTIONS, REDUCTIONS, reduction
@@ -19,7 +20,8 @@ __all__ = [
     "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS", "REGION_ORDER",
     "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Gate", "Group", "Interval", "Reduction",
     "Region", "Settings", "StatisticFacts", "ablation", "analyse", "cells", "claims_json", "columns", "decide",
-    "definition", "derive", "difference_interval", "holm", "house_groups", "interactions", "join_flags",
+    "definition", "derive", "difference_interval", "guard_summary", "guards_json",
+    "holm", "house_groups", "interactions", "join_flags",
     "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
     "reductions_yaml", "shapley", "subject_auc", "summary", "value_region_rows",
 ]  # fmt: skip

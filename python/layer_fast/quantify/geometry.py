@@ -102,6 +102,12 @@ def confounding(stats: CellStatistics, settings: Settings, scans: Rows) -> Confo
     return Confounding(image, tuple(sets), adjusted_contrast(stats, scans, top))
 
 
+def confounding_dict(stats: CellStatistics, settings: Settings, scans: Rows) -> dict[str, Any] | None:
+    """`confounding` as plain data for claims.json, where enough subjects are there."""
+    found = confounding(stats, settings, scans)
+    return found.as_dict() if found is not None and found.sets else None
+
+
 def adjusted_contrast(stats: CellStatistics, scans: Rows, layer: int) -> AdjustedContrast:
     """The class coefficient of the layer's value in a linear model over subjects: class, thickness of the layer, its
     depth, body mass index (what is missing: the mean, beside an indicator). Ordinary least squares with HC3 standard
