@@ -17,6 +17,7 @@ from . import _version
 from .config import RESULT_VERSION, RunConfig, as_yaml
 from .errors import ConfigError, TableError
 from .files import sweep, write_atomic
+from .guards.model_check import SCANS
 from .io import load_table
 from .ledger import Ledger, locked
 from .models import Models
@@ -83,6 +84,7 @@ def run_cohort(
         counts: Counter[str] = Counter()
         write_tables(out, _records(refs, ledger, pipeline, current, counts), strata_columns(refs))
         _refresh_pictures(refs, pictures, current)
+        _randomise(out, refs, pipeline, current)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
         times = pipeline.times()
@@ -188,9 +190,20 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
             path.unlink()
 
 
+def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict[str, Status]) -> None:
+    """randomisation.json, from the first good scans of the table; without the guard an older one goes."""
+    path = out / "randomisation.json"
+    if "randomisation" not in pipeline.config.guards:
+        path.unlink(missing_ok=True)
+        return
+    good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
+    rows = pipeline.randomisation(good)
+    write_atomic(path, _json({"scans": [ref.scan_id for ref in good], "models": rows}))
+
+
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|guards)[.]json|config[.]yaml|report[.]html")
+    sweep(out, "(?:run|timings|claims|guards|randomisation)[.]json|config[.]yaml|report[.]html")
     sweep(out, "(?:scans|layers|coalitions|guards)[.]parquet")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):

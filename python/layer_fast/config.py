@@ -24,8 +24,9 @@ VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
 METHODS = CAM_METHODS + GRADIENT_METHODS + VALUE_METHODS
 DEFAULT_METHODS = ("gradcam", *VALUE_METHODS)
 FILLS: tuple[str, ...] = ("cohort_profile",)
-# leakage, border: from the mask and the maps that are there; nulls: moved masks; mask_perturbation: 4 x 128 passes more
-GUARDS: tuple[str, ...] = ("leakage", "border", "nulls", "mask_perturbation")
+# leakage, border: from the mask and the maps that are there. nulls: moved masks. mask_perturbation: 512 passes more.
+# randomisation: of the models, once, on a few scans, so it is in no record and in no key.
+GUARDS: tuple[str, ...] = ("leakage", "border", "nulls", "mask_perturbation", "randomisation")
 DEFAULT_GUARDS = ("leakage", "border")
 
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
@@ -90,7 +91,8 @@ class RunConfig(BaseModel):
 
     def result_part(self) -> dict[str, Any]:
         """The options that can move a number: part of every record's key."""
-        return {k: v for k, v in self.model_dump(mode="json").items() if k not in _EXECUTION}
+        part = {k: v for k, v in self.model_dump(mode="json").items() if k not in _EXECUTION}
+        return {**part, "guards": [name for name in self.guards if name != "randomisation"]}
 
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.result_part(), sort_keys=True).encode()).hexdigest()

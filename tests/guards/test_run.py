@@ -109,6 +109,23 @@ def test_summary_has_an_entry_for_each_guard(out: Path) -> None:
     assert [e["fired"] for e in gates] == [None, None, False]  # two subjects support nothing
 
 
+def test_randomisation_runs_once_on_few_scans_and_moves_no_key(world: tuple[Path, Path], tmp_path: Path) -> None:
+    options = {"setups": ("bmode",), "methods": ("gradcam", "gradient")}
+    run = lf.run_cohort(world[1], world[0], tmp_path, {**options, "guards": ("leakage", "randomisation")})
+    document = json.loads((tmp_path / "randomisation.json").read_text())
+    assert document["scans"] == ["s000", "s001", "s002"] and run.reused == 0
+    assert [(m["method"], m["scans"]) for m in document["models"]] == [("gradcam", 3), ("gradient", 3)]
+    assert [s["weights"] for s in document["models"][0]["stages"]] == [1, 2]  # two tensors cannot be cut in three
+    write_summary(tmp_path)
+    entries = {e["method"]: e for e in json.loads((tmp_path / "guards.json").read_text())["guards"]
+               if e["name"] == "randomisation"}  # fmt: skip
+    for model in document["models"]:
+        assert entries[model["method"]]["value"] == model["statistic"]
+        assert entries[model["method"]]["fired"] == model["fired"] == (model["statistic"] > 0.5)
+    again = lf.run_cohort(world[1], world[0], tmp_path, {**options, "guards": ("leakage",)})
+    assert again.reused == 3 and not (tmp_path / "randomisation.json").exists()
+
+
 def test_no_guards_no_rows_and_unknown_names_are_refused(world: tuple[Path, Path]) -> None:
     refs = lf.load_table(world[1])
     assert lf.Pipeline(world[0], {"guards": (), "setups": ("bmode",)}).process(refs[0]).guards == []

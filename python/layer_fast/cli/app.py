@@ -85,7 +85,7 @@ def run(
     methods
         gradcam, hirescam, gradient, input_x_gradient, integrated_gradients, smoothgrad, layer_ablation, layer_shapley.
     guards
-        leakage, border, nulls, mask_perturbation (this one costs 512 more passes a scan and setup).
+        leakage, border, nulls, mask_perturbation (512 more passes a scan and setup), randomisation (once, 4 scans).
     target
         What is explained of the model's positive class: margin (against the negative class or all others), logit or
         probability.

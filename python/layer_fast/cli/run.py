@@ -78,9 +78,15 @@ def write_summary(results: Path) -> dict[str, Any]:
     guards = parquet.read_table(results / "guards.parquet") if (results / "guards.parquet").is_file() else None
     summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets, guards=guards)
     write_atomic(results / "claims.json", quantify.claims_json(summary))
-    write_atomic(results / "guards.json", quantify.guards_json(quantify.guard_summary(summary, guards)))
+    found = quantify.guard_summary(summary, guards, _randomised(results))
+    write_atomic(results / "guards.json", quantify.guards_json(found))
     write_report(results)
     return summary
+
+
+def _randomised(results: Path) -> Any:
+    path = results / "randomisation.json"
+    return json.loads(path.read_text(encoding="utf-8"))["models"] if path.is_file() else None
 
 
 def _run_facts(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..steps.reduce import same_field_of_view
 from ..types import NUM_LAYERS
 
 Float = NDArray[np.float64]
-LEAKY = 0.5  # more than half of what a layer shows may be its neighbours'
+LEAKY = 1 / 3  # so much of what a layer shows may be its neighbours'
 BORDER_DRIVEN = 0.5  # the core's mean is less than so much of the layer's
 _PURE = 1.0 - 1e-6  # fractions are float32
 
@@ -66,7 +66,7 @@ class Leakage:
         return _ratio(total, n), _ratio(inside, n_core), _ratio(total - inside, n - n_core, of=n)
 
     def flags(self, values: NDArray[np.float32]) -> list[tuple[str, ...]]:
-        """Per label: `leaky`: more than half may be its neighbours'; `border_only`: no cell is the layer's own;
+        """Per label: `leaky`: more than a third may be its neighbours'; `border_only`: no cell is the layer's own;
         `border_driven`: the map's mean in the core is less than half of the layer's mean (maps whose mean is > 0)."""
         mean, core, _ = self.bands(values)
         alone = self.core.any(axis=(1, 2, 3)) & ~np.isnan(core)

@@ -22,11 +22,12 @@ _SEED = 20511
 
 @dataclass(frozen=True, slots=True)
 class Randomisation:
-    """shuffled: names of the weights by stage, output first; stage i shuffles those of stages 0..i.
+    """shuffled: names of the weights, output first; ends: how many of them each stage shuffles.
     spearman: (stages, maps) between each map and its own of the shuffled model, NaN where one of them is constant.
     layer_change: (stages, maps), 1 - sum(min(a, b)) of the layers' shares of |map|, in 0..1; empty without masks."""
 
     shuffled: tuple[str, ...]
+    ends: tuple[int, ...]
     spearman: NDArray[np.float64]
     layer_change: NDArray[np.float64]
 
@@ -103,7 +104,7 @@ def randomisation(
         maps = list(map_of(randomised(model, names[:end], seed)))
         spearman.append([rank_correlation(a, b) for a, b in zip(first, maps, strict=True)])
         change.append([_change(a, b, m) for a, b, m in zip(first, maps, masks, strict=True)] if masks else [])
-    return Randomisation(names, np.array(spearman), np.array(change))
+    return Randomisation(names, tuple(ends), np.array(spearman), np.array(change))
 
 
 def rank_correlation(a: NDArray[Any], b: NDArray[Any]) -> float:

@@ -20,6 +20,7 @@ from .gates import ELSEWHERE, NOT_CHECKED, Gate
 from .inference import ENOUGH, enough
 from .out_of_fold import auc_difference, out_of_fold_scores, standardised, with_missing
 from .regions import REGION_ORDER
+from .tables import Cell
 from .top import top_layer
 
 NAME = "geometry_and_confounders"
@@ -86,7 +87,7 @@ def geometry_gate(stats: CellStatistics, settings: Settings, scans: Rows) -> dic
 def confounding(stats: CellStatistics, settings: Settings, scans: Rows) -> Confounding | None:
     """The numbers of the gate for one cell of a margin; None where the tables hold no thickness or no layer a D."""
     cell, who, top = stats.cell, stats.subjects, top_layer(stats)
-    if top is None or not is_margin(cell) or cell.key["method"] != CLAIM_METHOD or "thickness_mm" not in cell.table:
+    if top is None or not is_margin(cell) or cell.key["method"] != CLAIM_METHOD or not _has_thickness(cell):
         return None
     margin = who.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
     use = who.in_class & ~np.isnan(margin)
@@ -100,6 +101,10 @@ def confounding(stats: CellStatistics, settings: Settings, scans: Rows) -> Confo
         lead = auc_difference(margin[use], score, is_case)
         sets.append(ConfounderAuc(name, columns, subject_auc(score[is_case], score[~is_case]), *lead))
     return Confounding(image, tuple(sets), adjusted_contrast(stats, scans, top))
+
+
+def _has_thickness(cell: Cell) -> bool:
+    return "thickness_mm" in cell.table and bool(np.isfinite(cell.matrix("thickness_mm")).any())
 
 
 def confounding_dict(stats: CellStatistics, settings: Settings, scans: Rows) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ QUESTIONS = {
     "border": "does the layer's number come from its border rather than from its core?",
     "null_depth": "is the map higher in the layer than in layers of its thickness at other depths?",
     "null_lateral": "is the map higher in the layer than where it is shifted sideways?",
+    "randomisation": "does the map change when what the model has learned is shuffled?",
     "low_information": "are there maps without content, tiny layers, or layers thinner than the modality resolves?",
 }
 HALF, FEW = 0.5, 0.1
@@ -43,14 +44,16 @@ Entry = dict[str, Any]
 Layers = dict[str, dict[str, NDArray[np.float64]]]  # layer -> column -> a number per scan
 
 
-def guard_summary(claims: Mapping[str, Any], guards: Any = None) -> dict[str, Any]:
-    """Entries of every cell. claims: what `summary` gave; guards: the table guards.parquet, or None."""
+def guard_summary(claims: Mapping[str, Any], guards: Any = None, randomised: Any = None) -> dict[str, Any]:
+    """Entries of every cell. claims: what `summary` gave; guards: the table guards.parquet, randomised: the
+    models of randomisation.json, or None."""
     by_cell = _by_cell(guards)
     out: list[Entry] = []
     for cell in claims["cells"]:
         found = [
             *_gates(cell),
             *(e for v, name in _FLAGS if (e := _flagged(name, by_cell.get((_cell(cell), v)))) is not None),
+            *_randomised(cell, randomised or ()),
             _low_information(cell),
         ]
         out += [{**{k: cell.get(k, "") for k in _CELL}, **entry} for entry in found]
@@ -87,6 +90,18 @@ def _flagged(name: str, layers: Layers | None) -> Entry | None:
     names = ", ".join(f"{layer.replace('_', ' ')} ({100 * shares[layer]:.0f} % of scans)" for layer in fired)
     said = f"{flag.replace('_', ' ')}: {names}" if fired else f"no layer is {flag.replace('_', ' ')} in most scans"
     return _entry(name, statistic, values, f"flag {flag} in more than half of the scans", bool(fired), said)
+
+
+def _randomised(cell: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Iterable[Entry]:
+    for row in rows:
+        if cell.get("channel", "") == "" and all(cell[k] == row[k] for k in ("setup", "model", "member", "method")):
+            value, asked = row["statistic"], f"mean |Spearman| > {row['threshold']:g} with every weight shuffled"
+            fired = None if value is None else bool(row["fired"])
+            said = "no map to compare"
+            if value is not None:
+                what = "the map hardly changes" if fired else "the map follows the weights"
+                said = f"{what}: mean |Spearman| {value:.2f} on {row['scans']} scans"
+            yield _entry("randomisation", "mean |Spearman| with every weight shuffled", value, asked, fired, said)
 
 
 def _low_information(cell: Mapping[str, Any]) -> Entry:
