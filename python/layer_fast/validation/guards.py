@@ -4,7 +4,7 @@
 
 guards -> name -> planted | sound -> case -> {fired, of, share, lower, upper}; the limits are exact and one-sided, 95 %
 each (Clopper and Pearson 1934). Thresholds were set on other seeds than those used here. Resumable: a case that is in
-the file with as many draws is not run again. About a quarter of an hour on one core; quick: half a minute.
+the file with as many draws is not run again. About ten minutes on one core; quick: half a minute.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def failures(document: dict[str, Any]) -> list[str]:
 
 def cases(quick: bool) -> Iterator[Case]:
     """Every case of every guard. Functions of the seed: the same seeds, the same rates."""
-    few = 6 if quick else 100
+    few = 6 if quick else 60
     for subjects, effect in ((40, 2.5),) if quick else SIZES:
         for name in (*CONFOUNDED, *GENUINE):
             fires = partial(geometry_fires, name, subjects, effect)
@@ -76,16 +76,16 @@ def cases(quick: bool) -> Iterator[Case]:
                 fires = partial(mask_fires, layer, planted, subjects)
                 yield Case("mask_sensitivity", planted, f"layer {layer}, {subjects} subjects", few // 2, fires)
     for planted in (True, False):
-        many = 60 if quick else 2000
+        many = 60 if quick else 1200
         yield Case("leakage", planted, "a neighbour responds", many, partial(_leak, planted))
         yield Case("border", planted, "thick layers", many // 4, partial(border_case, planted))
         yield Case("null_depth", planted, "thick layers", many // 4, partial(null_case, planted))
     for setup in ("bmode",) if quick else SETUPS:
         for name in (*SOUND, *BLIND):
             fires = partial(randomisation_fires, name, setup)
-            yield Case("randomisation", name in BLIND, f"{name}, {setup}", 2 if quick else 20, fires)
+            yield Case("randomisation", name in BLIND, f"{name}, {setup}", 2 if quick else 10, fires)
         for turned in (True, False):
-            yield Case("inversion", turned, f"Grad-CAM, {setup}", 4 if quick else 80, partial(_inverted, setup, turned))
+            yield Case("inversion", turned, f"Grad-CAM, {setup}", 4 if quick else 60, partial(_inverted, setup, turned))
 
 
 def _leak(planted: bool, seed: int) -> bool | None:
