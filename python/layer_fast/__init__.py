@@ -53,8 +53,8 @@ _MODULES = ("graphs", "guards", "models", "phantom", "quantify")
 __all__ = [
     "GROUPS", "LAYERS", "DeviceError", "EngineError", "Failure", "LayerFastError", "LayerMask", "ModelError",
     "Pipeline", "ReadError", "RunConfig", "Scan", "ScanRecord", "ScanRef", "TableError", "Volume", "__version__",
-    "argmax_resample", "available", "export_onnx", "export_torch", "graphs", "guards", "intensity_stats", "layer_compose",
-    "layer_reduce", "layer_weights",
+    "argmax_resample", "available", "export_onnx", "export_torch", "graphs", "guards", "intensity_stats",
+    "layer_compose", "layer_reduce", "layer_weights",
     "load_models", "load_table", "models", "normalize", "phantom", "quantify", "quantify_map", "read", "read_labels",
     "read_scan", "resample", "resample_labels", "run_cohort",
 ]  # fmt: skip

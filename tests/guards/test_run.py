@@ -123,6 +123,7 @@ def test_randomisation_runs_once_on_few_scans_and_moves_no_key(world: tuple[Path
         assert entries[model["method"]]["value"] == model["statistic"]
         assert entries[model["method"]]["fired"] == model["fired"] == (model["statistic"] > 0.5)
     again = lf.run_cohort(world[1], world[0], tmp_path, {**options, "guards": ("leakage",)})
+    assert {r["method"] for r in rows(tmp_path)} == {"gradcam"}  # a gradient has no cells of an activation
     assert again.reused == 3 and not (tmp_path / "randomisation.json").exists()
 
 

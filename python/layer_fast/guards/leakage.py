@@ -89,9 +89,9 @@ def leakage(labels: NDArray[np.uint8], grid: tuple[int, int, int], *, threads: i
     held = ops.resample_labels(labels, grid, mode="fraction", num_labels=NUM_LAYERS + 1, threads=threads)
     grid_map = same_field_of_view(labels.shape, grid)
     weights = ops.layer_weights(labels, grid, num_layers=NUM_LAYERS, grid_map=grid_map, threads=threads)
-    flat, read = held.reshape(len(held), -1).astype(np.float64), weights.reshape(len(weights), -1)
+    flat, read = held.reshape(len(held), -1), weights.reshape(len(weights), -1)
     count = read.sum(axis=1)
-    matrix = (flat[:, None, :] * read[None]).sum(axis=2)
+    matrix = np.array([[(share * own).sum() for own in read] for share in flat])  # one product at a time: memory
     return Leakage(_ratio(matrix, np.broadcast_to(count, matrix.shape)), weights, held >= _PURE)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
-from ..config import VALUE_METHODS
+from ..config import CAM_METHODS, VALUE_METHODS
 from ..quantify import ablation, shapley
 from ..steps.coalitions import coalition_logits
 from ..steps.explain import Explanation
@@ -60,11 +60,12 @@ def _of_maps(
         for method, found in explanation.maps.items():
             stack, channels = channel_maps(found, explanation.package)
             grid = (stack.shape[1], stack.shape[2], stack.shape[3])
-            if grid not in leaks and ("leakage" in asked or "border" in asked):
+            coarse = method in CAM_METHODS and ("leakage" in asked or "border" in asked)
+            if coarse and grid not in leaks:
                 leaks[grid] = leakage(mask.labels, grid, threads=lane.op_threads)
             for values, channel in zip(stack, channels, strict=True):
                 key = {**_key(explanation, method, found.baseline, mask, facts), "channel": channel}
-                if grid in leaks:
+                if coarse:
                     yield from _leakage_rows(key, leaks[grid], values, _counts(mask))
                 if "nulls" in asked:
                     both = {"depth": depth_nulls, "lateral": lateral_nulls}
