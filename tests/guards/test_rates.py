@@ -42,3 +42,15 @@ def test_a_missed_goal_is_named() -> None:
     assert guards.failures({"guards": {"leakage": found}}) == [
         "leakage planted b: 17 of 20", "leakage sound b: 3 of 20",
     ]  # fmt: skip
+
+
+def test_the_guide_shows_the_rates_that_were_measured() -> None:
+    root = Path(__file__).resolve().parents[2]
+    document = json.loads((root / "benchmarks" / "results" / "validation_guards.json").read_text())
+    text = (root / "docs" / "guides" / "guards.md").read_text(encoding="utf-8").split("## How often they fire")[1]
+    assert guards.failures(document) == [] and not document["quick"]
+    for name, kinds in document["guards"].items():
+        fired, of = ({k: sum(r[what] for r in kinds[k].values()) for k in kinds} for what in ("fired", "of"))
+        row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+        assert f"| {fired['planted']} of {of['planted']} |" in row
+        assert f"| {fired['sound']} of {of['sound']} |" in row

@@ -77,22 +77,23 @@ def test_rows_do_not_depend_on_the_neighbours(out: Path, world: tuple[Path, Path
     )
 
 
-def test_second_rater_is_a_variant(world: tuple[Path, Path], tmp_path: Path) -> None:
+def test_second_rater_is_a_variant_for_every_setup(world: tuple[Path, Path], tmp_path: Path) -> None:
+    models = tiny.write_models(tmp_path / "models", ("bmode", "swe"))
     text = world[1].read_text().splitlines()
     lines = [text[0] + ",mask:second", *(f"{line},m{i}.nii.gz" for i, line in enumerate(text[1:]))]
     table = world[1].with_name("raters.csv")
     table.write_text("\n".join(lines) + "\n")
-    lf.run_cohort(table, world[0], tmp_path / "out", {"guards": ("mask_perturbation",), "setups": ("bmode",)})
+    lf.run_cohort(table, models, tmp_path / "out", {"guards": ("mask_perturbation",), "setups": ("bmode", "swe")})
     other = {r["variant"] for r in rows(tmp_path / "out")} - {f"mask:{p}" for p in
                                                               ("erode", "dilate", "shallower", "deeper")}  # fmt: skip
     assert len(other) == 1
     variant = other.pop()
     assert variant.startswith("rater:manual")
-    own = {r["region"]: r["value"] for r in tiny.rows(tmp_path / "out", "layers") if r["scan_id"] == "s000"
-           and r["method"] == "layer_shapley" and r["region_kind"] != "group"}  # fmt: skip
-    found = {r["region"]: r["value"] for r in
-             rows(tmp_path / "out", scan_id="s000", method="layer_shapley", variant=variant)}  # fmt: skip
-    assert found == own  # the same file under another name
+    layers = [r for r in tiny.rows(tmp_path / "out", "layers") if r["method"] == "layer_shapley"]
+    own = {(r["scan_id"], r["setup"], r["region"]): r["value"] for r in layers if r["region_kind"] != "group"}
+    found = rows(tmp_path / "out", method="layer_shapley", variant=variant)
+    assert {(r["scan_id"], r["setup"], r["region"]): r["value"] for r in found} == own  # the same file, another name
+    assert {r["setup"] for r in found} == {"bmode", "swe"}
 
 
 def test_summary_has_an_entry_for_each_guard(out: Path) -> None:

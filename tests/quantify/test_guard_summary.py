@@ -29,7 +29,7 @@ def rows(scans: list[dict[str, Any]], leaky: float) -> list[dict[str, Any]]:
             out.append({
                 "scan_id": scan["scan_id"], **KEY, "fill": "", "setup": "bmode", "method": "gradcam", "variant": "",
                 "region": name, "label_value": label, "leakage_in": 0.8 if flagged else 0.1 * label / 6,
-                "border_share": 0.5, "null_p": None, "flags": "leaky;border_only" if flagged else "",
+                "border_share": 0.5, "null_p": None, "null_n": None, "flags": "leaky;border_only" if flagged else "",
             })  # fmt: skip
     return out
 
@@ -44,6 +44,19 @@ def test_leakage_fires_where_most_scans_leak(share: float, fired: bool) -> None:
     assert leak["value"]["muscle"] == pytest.approx(0.1)
     border = next(e for e in found if e["name"] == "border")
     assert border["fired"] is False and border["value"]["deep_fascial_membrane"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("draws", "high", "fired"), [(39, 0.6, False), (39, 0.4, True), (11, 0.6, None)])
+def test_null_fires_where_no_layer_stands_out(draws: int, high: float, fired: bool | None) -> None:
+    scans, claims = made()
+    table = rows(scans, 0.0)
+    for i, row in enumerate(table):
+        stands_out = row["label_value"] == 4 and i // 7 < high * len(scans)
+        row |= {"variant": "null:depth", "null_p": 0.025 if stands_out else 0.6, "null_n": draws, "leakage_in": None,
+                "flags": "" if stands_out else "like_elsewhere"}  # fmt: skip
+    entry = next(e for e in guard_summary(claims, table)["guards"] if e["name"] == "null_depth")
+    assert entry["fired"] is fired
+    assert ("deep fat" in entry["sentence"]) is (fired is False)
 
 
 def test_gates_and_low_information_are_entries_too() -> None:

@@ -21,6 +21,8 @@ Float = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 Map = NDArray[np.float32]
 DEPTH_SHIFTS = 39  # p can be as small as 1 / 40
+LEVEL = 0.05
+ENOUGH_DRAWS = 19  # with fewer no p can reach the level
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ..steps.record import RunFacts
 from ..steps.reduce import channel_maps, same_field_of_view
 from ..types import NUM_LAYERS, REGIONS, LayerMask, Scan
 from .leakage import Leakage, leakage
-from .nulls import NullResult, depth_nulls, lateral_nulls
+from .nulls import ENOUGH_DRAWS, LEVEL, NullResult, depth_nulls, lateral_nulls
 from .perturb import PERTURBATIONS, perturbed
 
 Rows = list[dict[str, Any]]
@@ -114,7 +114,7 @@ def _null_rows(key: dict[str, Any], variant: str, drawn: NullResult, n: NDArray[
     for k in range(NUM_LAYERS + 1):
         mean = float(drawn.null[:, k].mean()) if count else float("nan")
         above = {**_EMPTY, "value": drawn.observed[k], "null_mean": mean, "null_p": p[k], "null_n": count}
-        columns.append({**above, "flags": "like_elsewhere" if p[k] > 0.05 else ""})
+        columns.append({**above, "flags": "like_elsewhere" if p[k] > LEVEL and count >= ENOUGH_DRAWS else ""})
     return _labelled(key, variant, columns, n)
 
 

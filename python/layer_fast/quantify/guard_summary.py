@@ -39,7 +39,8 @@ _FLAGS = {
     ("null:lateral", "null_lateral"): ("like_elsewhere", "null_p", "median p of each layer"),
 }
 _KEY = (*_CELL, "fill", "target", "mask", "variant", "region")
-_NUMBERS = ("leakage_in", "border_share", "null_p")
+_NUMBERS = ("leakage_in", "border_share", "null_p", "null_n")
+_DRAWS = 19  # with fewer no p reaches 0.05
 Entry = dict[str, Any]
 Layers = dict[str, dict[str, NDArray[np.float64]]]  # layer -> column -> a number per scan
 
@@ -74,7 +75,7 @@ def _gates(cell: Mapping[str, Any]) -> Iterable[Entry]:
 
 def _flagged(name: str, layers: Layers | None) -> Entry | None:
     """A guard with a flag per scan and layer: it fires for the layers that carry the flag in more than half of the
-    scans that hold them."""
+    scans that hold them; a null, which most layers cannot beat, where none stands out in half of the scans."""
     if layers is None:
         return None
     flag, column, statistic = next(v for (_, key), v in _FLAGS.items() if key == name)
@@ -86,10 +87,23 @@ def _flagged(name: str, layers: Layers | None) -> Entry | None:
         if own is not None and there.any():
             values[layer] = float(middle(own[column][there]))
             shares[layer] = float(own[flag][there].mean())
+    if column == "null_p":
+        return _null(name, statistic, layers, values, shares)
     fired = [layer for layer, share in shares.items() if share > HALF]
     names = ", ".join(f"{layer.replace('_', ' ')} ({100 * shares[layer]:.0f} % of scans)" for layer in fired)
     said = f"{flag.replace('_', ' ')}: {names}" if fired else f"no layer is {flag.replace('_', ' ')} in most scans"
     return _entry(name, statistic, values, f"flag {flag} in more than half of the scans", bool(fired), said)
+
+
+def _null(name: str, statistic: str, layers: Layers, values: dict[str, float], shares: dict[str, float]) -> Entry:
+    threshold = "no layer has p <= 0.05 in at least half of the scans"
+    draws = min(float(own["null_n"].min()) for own in layers.values())
+    if draws < _DRAWS:
+        said = f"{draws:.0f} draws are too few for p of 0.05"
+        return _entry(name, statistic, values, threshold, None, said)
+    out = [f"{k.replace('_', ' ')} ({100 * (1 - s):.0f} % of scans)" for k, s in shares.items() if 1 - s >= HALF]
+    said = f"higher than elsewhere: {', '.join(out)}" if out else "the map is higher than elsewhere in no layer"
+    return _entry(name, statistic, values, threshold, not out, said)
 
 
 def _randomised(cell: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Iterable[Entry]:
