@@ -61,7 +61,8 @@ def test_values_under_a_perturbed_mask_are_those_of_a_run_with_that_mask(
     table = tiny.write_cohort(tmp_path / "moved", 3, masks=True)
     for i in range(3):
         tiny.write_volume(table.parent / f"m{i}.nii.gz", perturbed(tiny.labels(), "deeper"))
-    lf.run_cohort(table, world[0], tmp_path / "out", {"setups": ("bmode",)})
+    options = {"setups": ("bmode",), "fills": ("cohort_profile",)}  # perturbed masks ask the first fill only
+    lf.run_cohort(table, world[0], tmp_path / "out", options)
     for method, column in (("layer_shapley", "value"), ("layer_ablation", "value"), ("gradcam", "mean")):
         found = {(r["scan_id"], r["region"]): r["value"] for r in rows(out, method=method, variant="mask:deeper")}
         peer = [r for r in tiny.rows(tmp_path / "out", "layers") if r["method"] == method]

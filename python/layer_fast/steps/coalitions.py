@@ -29,8 +29,7 @@ def coalition_logits(
     """By fill (128, classes): the classifier's logits for every set of layers that keep their own content.
 
     fills: those of the configuration if left out. The content of the others is the fill's. Row 127 is the scan itself,
-    the same in every fill, for which it is run
-    once; row 0 is the geometry alone.
+    the same in every fill, for which it is run once; row 0 is the geometry alone.
     """
     labels = model_labels(mask, model_input.image.shape[1:], lane)
     found: dict[str, NDArray[np.float32]] = {}
