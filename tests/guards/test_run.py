@@ -84,7 +84,8 @@ def test_second_rater_is_a_variant_for_every_setup(world: tuple[Path, Path], tmp
     lines = [text[0] + ",mask:second", *(f"{line},m{i}.nii.gz" for i, line in enumerate(text[1:]))]
     table = world[1].with_name("raters.csv")
     table.write_text("\n".join(lines) + "\n")
-    lf.run_cohort(table, models, tmp_path / "out", {"guards": ("mask_perturbation",), "setups": ("bmode", "swe")})
+    options = {"guards": ("mask_perturbation",), "setups": ("bmode", "swe"), "fills": ("cohort_profile",)}
+    lf.run_cohort(table, models, tmp_path / "out", options)
     other = {r["variant"] for r in rows(tmp_path / "out")} - {f"mask:{p}" for p in
                                                               ("erode", "dilate", "shallower", "deeper")}  # fmt: skip
     assert len(other) == 1
@@ -106,7 +107,9 @@ def test_summary_has_an_entry_for_each_guard(out: Path) -> None:
     table = rows(out, variant="", method="gradcam", region="muscle")
     assert leak["value"]["muscle"] == pytest.approx(np.mean([r["leakage_in"] for r in table]))
     assert leak["fired"] is False and "neighbours" in leak["statistic"]
-    gates = [e for e in document["guards"] if e["method"] == "layer_shapley"]
+    values = [e for e in document["guards"] if e["method"] == "layer_shapley"]
+    assert {e["fill"] for e in values} == {"cohort_profile", "constant"}
+    gates = [e for e in values if e["fill"] == "cohort_profile"]
     assert [e["name"] for e in gates] == ["geometry_and_confounders", "mask_sensitivity", "low_information"]
     assert [e["fired"] for e in gates] == [None, None, False]  # two subjects support nothing
 
