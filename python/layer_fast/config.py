@@ -25,6 +25,10 @@ VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
 METHODS = CAM_METHODS + GRADIENT_METHODS + VALUE_METHODS
 DEFAULT_METHODS = ("gradcam", *VALUE_METHODS)
 STORED: tuple[str, ...] = ("histograms", "slices")
+# leakage, border: from the mask and the maps that are there. nulls: moved masks. mask_perturbation: 512 passes more.
+# randomisation: of the models, once, on a few scans, so it is in no record and in no key.
+GUARDS: tuple[str, ...] = ("leakage", "border", "nulls", "mask_perturbation", "randomisation")
+DEFAULT_GUARDS = ("leakage", "border")
 
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 
@@ -43,6 +47,7 @@ class RunConfig(BaseModel):
 
     setups: tuple[str, ...] = SETUPS  # those without a model or a volume are skipped
     methods: tuple[str, ...] = DEFAULT_METHODS  # how layer values are made
+    guards: tuple[str, ...] = DEFAULT_GUARDS  # checks of maps and masks, written to guards.parquet
     target: Literal["margin", "logit", "probability"] = "margin"  # what is explained, of the manifest's positive class
     fills: tuple[str, ...] = DEFAULT_FILLS  # what replaces a removed layer; each asks for 127 forwards more a scan
     donors: str | None = None  # cohort table of the scans that the fill `donor` takes layers from, with masks
@@ -90,6 +95,11 @@ class RunConfig(BaseModel):
     def _known_stored(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known("table", value, STORED)
 
+    @field_validator("guards")
+    @classmethod
+    def _known_guards(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("guard", value, GUARDS)
+
     @field_validator("resolution_mm")
     @classmethod
     def _every_modality(cls, value: dict[str, float]) -> dict[str, float]:
@@ -100,7 +110,8 @@ class RunConfig(BaseModel):
 
     def result_part(self) -> dict[str, Any]:
         """The options that can move a number: part of every record's key."""
-        return {k: v for k, v in self.model_dump(mode="json").items() if k not in _EXECUTION}
+        part = {k: v for k, v in self.model_dump(mode="json").items() if k not in _EXECUTION}
+        return {**part, "guards": [name for name in self.guards if name != "randomisation"]}
 
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.result_part(), sort_keys=True).encode()).hexdigest()

@@ -16,6 +16,8 @@ from .config import RunConfig, make_config, thread_budget
 from .engines import engine_facts
 from .engines.choice import choose
 from .errors import ConfigError
+from .guards.model_check import randomisation_rows
+from .guards.stage import run_guards
 from .models import ModelPackage, Models, load_models
 from .steps.compiled import Graphs
 from .steps.donors import load_donors
@@ -107,6 +109,25 @@ class Pipeline:
                 for future in waiting:
                     future.cancel()
 
+    def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
+        """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
+        fail, or that a classifier cannot take, are left out."""
+        lane, rows = self._borrow_lane(), []
+        try:
+            works = self._read(list(scans), lane)
+            self._mask(works, lane)
+            for package in self._classifiers():
+                modalities = {channel.modality for channel in package.manifest.channels}
+                able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
+                self._prepare(package, able, lane)
+                able = [w for w in able if w.failure is None]
+                images, masks = [w.model_input.image for w in able], [w.need_mask().labels for w in able]
+                if images:
+                    rows += randomisation_rows(package, images, masks, self.config.methods, self._engine)
+            return rows
+        finally:
+            self._idle.put(lane)
+
     def times(self) -> StageTimes:
         """Seconds per stage, summed over the lanes."""
         total = StageTimes()
@@ -123,6 +144,7 @@ class Pipeline:
                 self._explain(package, works, lane)
             self._refuse_unexplained(works)
             self._reduce(works, lane)
+            run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
             self._save_pictures(works, lane, pictures)
             with lane.times.stage("record"):
                 return [record(work, self.facts) for work in works]

@@ -63,6 +63,15 @@ EVALUATED_COLUMNS: dict[str, tuple[str, str]] = {  # what `layer-fast requantify
     "how": ("string", ""), "reason": ("string", ""),
 }  # fmt: skip
 STORED_COLUMNS = {"histograms": HISTOGRAM_COLUMNS, "slices": SLICE_COLUMNS}  # written where the options keep them
+GUARD_COLUMNS: dict[str, tuple[str, str]] = {
+    "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),
+    "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "method": ("string", ""),
+    "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""), "channel": ("string", ""),
+    "variant": ("string", ""), "region": ("string", ""), "label_value": ("int8", ""), "n_voxels": ("int64", "voxel"),
+    "value": ("float64", "map or target"), "leakage_in": ("float64", "1"), "leakage_from": ("string", ""),
+    "border_share": ("float64", "1"), "border_mean": ("float64", "map"), "core_mean": ("float64", "map"),
+    "null_mean": ("float64", "map"), "null_p": ("float64", "1"), "null_n": ("int32", ""), "flags": ("string", ""),
+}  # fmt: skip
 SCAN_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""), "label_type": ("string", ""),
     "label_unit": ("string", ""), "fold": ("string", ""),
@@ -107,21 +116,19 @@ def write_tables(
     strata: tuple[str, ...],
     store: tuple[str, ...] = (),
 ) -> None:
-    """Write scans.parquet, layers.parquet, coalitions.parquet and those of `store`, each replaced in one step. A table
-    of STORED_COLUMNS that is not kept is removed: it would be another run's."""
+    """Write scans.parquet, layers.parquet, coalitions.parquet, guards.parquet and those of `store`, each replaced in
+    one step. A table of STORED_COLUMNS that is not kept is removed: it would be another run's."""
     scan_columns = {**SCAN_COLUMNS, **{strata_name(name): ("string", "") for name in strata}}
     for name in set(STORED_COLUMNS) - set(store):
         (out / f"{name}.parquet").unlink(missing_ok=True)
     with ExitStack() as files:
         scans = files.enter_context(_Table(out / "scans.parquet", scan_columns))
-        layers = files.enter_context(_Table(out / "layers.parquet", LAYER_COLUMNS))
-        coalitions = files.enter_context(_Table(out / "coalitions.parquet", COALITION_COLUMNS))
-        kept = {n: files.enter_context(_Table(out / f"{n}.parquet", STORED_COLUMNS[n])) for n in store}
+        always = {"layers": LAYER_COLUMNS, "coalitions": COALITION_COLUMNS, "guards": GUARD_COLUMNS}
+        wanted = always | {name: STORED_COLUMNS[name] for name in store}
+        tables = {name: files.enter_context(_Table(out / f"{name}.parquet", of)) for name, of in wanted.items()}
         for batch in _batches(pairs):
             scans.write([scan_row(ref, record, strata) for ref, record in batch])
-            layers.write([{**row, **_identity(ref)} for ref, record in batch for row in record.layers])
-            coalitions.write([{**row, **_identity(ref)} for ref, record in batch for row in record.coalitions])
-            for name, table in kept.items():
+            for name, table in tables.items():
                 table.write([{**row, **_identity(ref)} for ref, record in batch for row in getattr(record, name)])
 
 

@@ -139,4 +139,5 @@ class ScanRecord:
     coalitions: list[dict[str, Any]] = field(default_factory=list)  # rows of coalitions.parquet
     histograms: list[dict[str, Any]] = field(default_factory=list)  # rows of histograms.parquet
     slices: list[dict[str, Any]] = field(default_factory=list)  # rows of slices.parquet
+    guards: list[dict[str, Any]] = field(default_factory=list)  # rows of guards.parquet
     seconds: dict[str, float] = field(default_factory=dict)  # stage times; kept beside the record, not in it

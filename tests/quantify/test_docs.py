@@ -9,7 +9,14 @@ import pytest
 from layer_fast.fills import FILL_FACTS
 from layer_fast.quantify import PRESETS, map_region_rows
 from layer_fast.quantify.gates import ELSEWHERE
-from layer_fast.tables import COALITION_COLUMNS, EVALUATED_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS, STORED_COLUMNS
+from layer_fast.tables import (
+    COALITION_COLUMNS,
+    EVALUATED_COLUMNS,
+    GUARD_COLUMNS,
+    LAYER_COLUMNS,
+    SCAN_COLUMNS,
+    STORED_COLUMNS,
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -39,7 +46,7 @@ def test_every_fill_is_written_down() -> None:
     ("heading", "columns"),
     [
         ("scans", SCAN_COLUMNS), ("layers", LAYER_COLUMNS), ("coalitions", COALITION_COLUMNS),
-        ("definitions", EVALUATED_COLUMNS), *STORED_COLUMNS.items(),
+        ("guards", GUARD_COLUMNS), ("definitions", EVALUATED_COLUMNS), *STORED_COLUMNS.items(),
     ],
 )
 def test_every_column_is_written_down(heading: str, columns: dict[str, tuple[str, str]]) -> None:

@@ -15,7 +15,7 @@ from ..report.style import number, plain
 from ..report.terminal import grid
 from .quantify import definitions_of
 from .requantify import kept_tables
-from .run import cell_classes, run_facts
+from .summary_files import cell_classes, run_facts
 
 QUESTIONS = {"top_mean": "highest layer (mean)", "top_contrast": "largest class contrast", "muscle": "muscle or not"}
 

@@ -89,6 +89,9 @@ def _text(table: MapTable) -> str:
         lines += [f"  {why}"] if (why := one["facts"]["across_layers"]) else []
     flags = sorted({flag for row in table.rows for flag in row["flags"].split(";") if flag})
     lines += [f"flags: {', '.join(flags)}"] if flags else []
+    if "looks_inverted" in table.facts["flags"]:
+        lines.append("looks_inverted: most of the map lies at its maximum, as MONAI's default normaliser leaves it; "
+                     "--invert one_minus turns it back")  # fmt: skip
     lines += ["", f"{table.facts['caption']} {table.facts['disclaimer']}"]
     return "\n".join(plain(line) for line in lines)
 

@@ -24,7 +24,7 @@ from ..quantify.tables import read_layers
 from ..report.style import plain
 from ..tables import EVALUATED_COLUMNS, LAYER_COLUMNS, arrow_schema
 from .quantify import definitions_of
-from .run import cell_classes, run_facts
+from .summary_files import cell_classes, run_facts
 
 
 def run_requantify(results: Path, definitions: tuple[str, ...] | None, out: Path | None, *, as_json: bool) -> int:

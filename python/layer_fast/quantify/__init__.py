@@ -9,6 +9,7 @@ from .definitions import PRESETS, Definition, definition
 from .families import FAMILIES, Family, family_of
 from .games_file import games
 from .gates import Gate
+from .guard_summary import guard_summary, guards_json
 from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
 from .margins import target_of_logits
 from .reduction import Group, Reduction, house_groups, make_reduction, read_reductions, reductions_yaml
@@ -26,7 +27,7 @@ __all__ = [
     "REGION_ORDER", "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Family", "Gate", "Group",
     "Interval", "Reduction", "Region", "Settings", "StatisticFacts", "ablation", "analyse", "bin_edges", "cells",
     "claims_json", "cohort_statistics", "columns", "compare", "decide", "definition", "derive", "difference_interval",
-    "family_of", "games", "holm", "house_groups", "interactions", "join_flags", "make_reduction", "map_region_rows",
-    "mean_interval", "permutation_p", "read_reductions", "reduction", "reductions_yaml", "shapley", "subject_auc",
-    "summary", "target_of_logits", "value_region_rows",
+    "family_of", "games", "guard_summary", "guards_json", "holm", "house_groups", "interactions", "join_flags",
+    "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
+    "reductions_yaml", "shapley", "subject_auc", "summary", "target_of_logits", "value_region_rows",
 ]  # fmt: skip

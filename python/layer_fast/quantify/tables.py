@@ -15,7 +15,7 @@ CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask", "ch
 TEXTS = (*CELL_KEYS, "scan_id", "subject", "label", "region", "region_kind", "exposure", "flags")
 NUMBERS = (
     "n_voxels", "present", "unresolved", "sum", "sum_sq", "sum_abs", "sum_pos", "min", "max", "value", "mean",
-    "mean_minmax_volume", "share_of_labelled", "share_of_all", "enrichment", "margin",
+    "mean_minmax_volume", "share_of_labelled", "share_of_all", "enrichment", "margin", "thickness_mm", "volume_mm3",
 )  # fmt: skip
 Columns = dict[str, Sequence[Any]]
 

@@ -27,6 +27,7 @@ class Work:
     layers: list[dict[str, Any]] = field(default_factory=list)
     histograms: list[dict[str, Any]] = field(default_factory=list)
     slices: list[dict[str, Any]] = field(default_factory=list)
+    guards: list[dict[str, Any]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     failure: Failure | None = None
 

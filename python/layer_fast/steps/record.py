@@ -92,7 +92,8 @@ def record(work: Work, facts: RunFacts) -> ScanRecord:
     return ScanRecord(
         work.ref.scan_id, key, status, flags=tuple(work.flags), scan=scan, layers=layers, coalitions=coalitions,
         histograms=work.histograms, slices=work.slices,
-    )
+        guards=[{**_identity(work.ref), **row} for row in work.guards],
+    )  # fmt: skip
 
 
 def set_exposure(scan: dict[str, Any], layers: list[dict[str, Any]], models: Models, subject: str) -> None:
