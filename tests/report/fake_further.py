@@ -50,13 +50,15 @@ def game(setup: str, fill: str = "cohort_profile") -> dict[str, Any]:
 def guard_entries() -> list[dict[str, Any]]:
     """A guard that fired, one that is silent in many cells, one that is not checked."""
     cell = {"model": "toy", "member": "0", "channel": ""}
-    leak = {"name": "leakage", "question": "may it be the neighbours'?", "statistic": "mean share", "threshold": "> 1/3",
-            **cell, "setup": "bmode", "method": "gradcam", "value": {"muscle": 0.75, "dermis": 0.125}, "fired": True,
+    leak = {"name": "leakage", "question": "may it be the neighbours'?", "statistic": "mean share",
+            "threshold": "> 1/3", **cell, "setup": "bmode", "method": "gradcam",
+            "value": {"muscle": 0.75, "dermis": 0.125}, "fired": True,
             "sentence": "leaky: muscle"}  # fmt: skip
     calm = [{"name": "low_information", "question": "are there maps without content?", "statistic": "share of scans",
              "threshold": "> 10 %", **cell, "setup": setup, "method": method, "value": {"low_n": 0.0}, "fired": False,
              "sentence": "maps have content"}
-            for setup in ("bmode", "swe", "both") for method in ("gradcam", "layer_shapley", "layer_ablation")]  # fmt: skip
+            for setup in ("bmode", "swe", "both")
+            for method in ("gradcam", "layer_shapley", "layer_ablation")]  # fmt: skip
     masks = {"name": "mask_sensitivity", "question": "is it so under other masks?", "statistic": "see the gate",
              "threshold": "the same layer", **cell, "setup": "swe", "method": "layer_shapley", "value": None,
              "fired": None, "sentence": "not checked: no other mask"}  # fmt: skip

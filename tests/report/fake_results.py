@@ -71,8 +71,10 @@ def make_results(
 ) -> Path:
     """Write a results folder. rename: every text of the tables that is a key is replaced by its value."""
     swap = rename or {}
-    layers, scans = ([{k: swap.get(v, v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
-                     for rows in make_tables(subjects))
+    layers, scans = (
+        [{k: swap.get(v, v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+        for rows in make_tables(subjects)
+    )
     folder.mkdir(parents=True, exist_ok=True)
     coalitions = [{"scan_id": scans[0]["scan_id"], "values": [0.0] * 128}]
     for name, rows, columns in (

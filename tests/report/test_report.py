@@ -19,13 +19,13 @@ from report.fake_results import RUN, make_results
 
 HOSTILE = (
     "<script>alert(1)</script>",
-    "\"><img src=x onerror=alert(1)>",
+    '"><img src=x onerror=alert(1)>',
     "'; background:url(http://evil.example/x)",
     "{{ 7*7 }}{% include 'x' %}",
     "</style></title></td><iframe src=//evil>",
     "<!-- --><svg/onload=alert(1)>",
     "$x^2$ \\frac \x00\x1b[2J\ud800 &lt;b&gt; &amp;",
-    "=HYPERLINK(\"http://evil\")",
+    '=HYPERLINK("http://evil")',
 )
 
 

@@ -125,4 +125,7 @@ def column_scale(parts: list[dict[str, Any]]) -> float:
 
 def plain(text: str) -> str:
     """Text without control characters, so that a name in a table cannot command a terminal."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
