@@ -2,8 +2,8 @@
 
 {"schema_version": 1, "guards": [entry, ...]}. An entry: name; setup, model, member, method, channel, fill, target,
 mask (of the cell; "" where it has none); question; statistic (what `value` is); value (a number, or a number per
-layer; None: not computed); threshold (text); fired (True: do not trust, False: nothing found, None: not checked); sentence. Entries are
-in the order of the cells of claims.json, and of `QUESTIONS` within a cell.
+layer; None: not computed); threshold (text); fired (True: do not trust, False: nothing found, None: not checked);
+sentence. Entries are in the order of the cells of claims.json, and of `QUESTIONS` within a cell.
 """
 
 from __future__ import annotations
