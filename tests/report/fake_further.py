@@ -49,7 +49,7 @@ def game(setup: str, fill: str = "cohort_profile") -> dict[str, Any]:
 
 def guard_entries() -> list[dict[str, Any]]:
     """A guard that fired, one that is silent in many cells, one that is not checked."""
-    cell = {"model": "toy", "member": "0", "channel": ""}
+    cell = {"model": "toy", "member": "0", "channel": "", "fill": "", "target": "margin:case-control", "mask": "manual"}
     leak = {"name": "leakage", "question": "may it be the neighbours'?", "statistic": "mean share",
             "threshold": "> 1/3", **cell, "setup": "bmode", "method": "gradcam",
             "value": {"muscle": 0.75, "dermis": 0.125}, "fired": True,

@@ -146,7 +146,7 @@ def _poison(folder: Path, payload: str) -> Path:
     clean = payload.encode("utf-8", "replace").decode()  # Parquet holds valid UTF-8 only
     rows = parquet.read_table(folder / "scans.parquet").to_pylist()
     free = ("scan_id", "subject", "code", "step", "message")
-    rows = [{k: f"{clean}{i}" if k in free and v else v for k, v in row.items()} for i, row in enumerate(rows)]
+    rows = [{k: f"{clean}{v}" if k in free and v else v for k, v in row.items()} for row in rows]
     parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "scans.parquet")
     for path in (folder / "pictures").glob("*.npz"):
         with np.load(path) as file:

@@ -124,7 +124,7 @@ def test_definitions_count_families(html: str, results: Path) -> None:
 def test_guards_say_question_value_threshold_and_outcome(html: str) -> None:
     text = section(html, "guards")
     assert "leakage fired in 1 of 1" in text
-    assert "May it be the neighbours'? Fires by: > 1/3." in text
+    assert "May it be the neighbours'? Threshold: > 1/3." in text
     assert "✗ fired B-mode, Grad-CAM mean share: dermis 0.12, muscle 0.75 leaky: muscle" in text
     assert "– not checked Shear wave, Shapley values of whole layers no number not checked: no other mask" in text
     assert text.index("mask sensitivity") < text.index("leakage")  # a gate of the claim first
@@ -135,6 +135,8 @@ def test_silent_guards_are_one_line_and_fired_ones_never() -> None:
     calm = next(g for g in guards({"guards": entries}) if g["title"] == "low information")
     assert len(calm["lines"]) == 1
     assert calm["lines"][0]["where"].count(";") == 8
+    again = [{**e, "fill": "constant"} for e in entries if e["method"] == "layer_shapley"]
+    assert guards({"guards": [{**e, "fill": "cohort_profile"} for e in entries] + again}) == guards({"guards": entries})
     loud = guards({"guards": [{**e, "fired": True} for e in entries if e["name"] == "low_information"]})[0]
     assert len(loud["lines"]) == loud["n_fired"] == 9
 

@@ -30,7 +30,7 @@ class Scale:
 
     def ticks(self) -> list[dict[str, Any]]:
         """Round values of the scale with their pixels, the origin among them."""
-        step = _step((self.high - self.low) / (self.width / 48))
+        step = _step((self.high - self.low) / (self.width / 40))
         first, last = math.ceil((self.low - self.origin) / step), math.floor((self.high - self.origin) / step)
         digits = max(0, -math.floor(math.log10(step)))
         values = [self.origin + k * step for k in range(first, last + 1)]

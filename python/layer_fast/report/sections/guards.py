@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...types import LAYERS
+from ..primary import primary
 from ..style import cell_order, number
 from .answers import GATE_TITLES
 from .words import cell_name, words
@@ -15,13 +16,13 @@ _MANY = 6  # lines of one guard with one outcome that are still listed one by on
 
 
 def guards(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Guards, those that are gates first; under each the cells, those where it fired first."""
+    """Guards, those that are gates first, of the primary fill; under each the cells, those where it fired first."""
     by_name: dict[str, list[dict[str, Any]]] = {}
-    for entry in found["guards"]:
+    for entry in primary(found["guards"]):
         by_name.setdefault(entry["name"], []).append(entry)
     out = []
     for name, entries in sorted(by_name.items(), key=lambda item: item[0] not in GATE_TITLES):
-        entries = sorted(entries, key=lambda e: cell_order({"fill": "", "target": "", "mask": "", **e}))
+        entries = sorted(entries, key=cell_order)
         lines = [line for fired in _ORDER for line in _lines([e for e in entries if e["fired"] is fired])]
         out.append({"title": words(name), "question": entries[0]["question"],
                     "threshold": "; ".join(dict.fromkeys(e["threshold"] for e in entries)), "lines": lines,

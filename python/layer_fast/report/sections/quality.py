@@ -97,8 +97,11 @@ def geometry(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _columns(names: Any) -> str:
     """Names of columns; those that there is one of for every layer, once with their number."""
-    base = Counter(next((n.removesuffix(f"_{layer}") for layer in LAYERS if n.endswith(f"_{layer}")), n) for n in names)
-    return ", ".join(name if n == 1 else f"{name} of {n} layers" for name, n in base.items())
+    found: Counter[tuple[str, bool]] = Counter()
+    for name in names:
+        layer = next((layer for layer in LAYERS if name.endswith(f"_{layer}")), "")
+        found[name.removesuffix(f"_{layer}") if layer else name, bool(layer)] += 1
+    return ", ".join(f"{name} of {n} layers" if layered else name for (name, layered), n in found.items())
 
 
 def _auc(title: str, columns: Any, auc: dict[str, Any], scale: Scale, lead: Any = None) -> dict[str, Any]:
