@@ -10,6 +10,7 @@
 #include "ops/intensity_stats_accum.hpp"
 #include "ops/intensity_stats_impl.hpp"
 #include "ops/order_search.hpp"
+#include "ops/order_sweep.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -76,7 +77,8 @@ std::vector<float> search_ranks(const ChosenFloats& chosen, const Moments& whole
     const QuantileRanks ranks = quantile_ranks(q, whole.count);
     layers[1].ranks.insert(layers[1].ranks.end(), {ranks.low, ranks.high});
   }
-  find_order(source, layers, threads);
+  CpuSweeps sweeps(source, threads);
+  find_order(sweeps, layers);
   return layers[1].found;
 }
 
