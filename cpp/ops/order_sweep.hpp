@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "layer_fast/portable.hpp"
 #include "ops/order_search.hpp"
 
 namespace layer_fast::impl {
@@ -55,7 +56,7 @@ struct Strips {
 
 // Where value i of a sample of `stride` voxels each is taken. Shaken: an even stride would meet the same columns of every
 // row.
-inline std::int64_t sample_place(std::int64_t i, std::int64_t stride) {
+LF_HD inline std::int64_t sample_place(std::int64_t i, std::int64_t stride) {
   const std::uint64_t noise = (static_cast<std::uint64_t>(i) + 1) * 0x9e3779b97f4a7c15u >> 33;
   return i * stride + static_cast<std::int64_t>(noise % static_cast<std::uint64_t>(stride));
 }
