@@ -13,26 +13,27 @@ constexpr const char* kOp = "intensity_stats";
 constexpr int kThreads = 256, kWarps = kThreads / 32, kBytes = 16, kSteps = 16;
 constexpr unsigned kLanes = 0xffffffffu;
 
+// As words, which are read at once.
 struct alignas(kBytes) SixteenBytes {
-  std::uint8_t at[kBytes];
+  std::uint32_t words[kBytes / 4];
+  __device__ std::uint32_t at(int i) const { return words[i / 4] >> (8 * (i % 4)) & 0xffu; }
+  __device__ bool all_same() const {
+    const std::uint32_t pattern = at(0) * 0x01010101u;
+    return words[0] == pattern && words[1] == pattern && words[2] == pattern && words[3] == pattern;
+  }
 };
-
-__device__ bool all_same(const SixteenBytes& bytes) {
-  bool same = true;
-  for (int i = 1; i < kBytes; ++i) same = same && bytes.at[i] == bytes.at[0];
-  return same;
-}
 
 // All threads of a warp together.
 __device__ void count_sixteen(const SixteenBytes& bytes, std::uint32_t* table) {
-  const bool same = all_same(bytes);
-  const bool together = __all_sync(kLanes, same && bytes.at[0] == __shfl_sync(kLanes, static_cast<int>(bytes.at[0]), 0));
+  const bool same = bytes.all_same();
+  const bool together = __all_sync(kLanes, same && bytes.at(0) == __shfl_sync(kLanes, bytes.at(0), 0));
   if (together) {
-    if (threadIdx.x % 32 == 0) atomicAdd(&table[bytes.at[0]], 32u * kBytes);
+    if (threadIdx.x % 32 == 0) atomicAdd(&table[bytes.at(0)], 32u * kBytes);
   } else if (same) {
-    atomicAdd(&table[bytes.at[0]], static_cast<std::uint32_t>(kBytes));
+    atomicAdd(&table[bytes.at(0)], static_cast<std::uint32_t>(kBytes));
   } else {
-    for (int i = 0; i < kBytes; ++i) atomicAdd(&table[bytes.at[i]], 1u);
+#pragma unroll
+    for (int i = 0; i < kBytes; ++i) atomicAdd(&table[bytes.at(i)], 1u);
   }
 }
 

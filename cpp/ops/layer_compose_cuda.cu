@@ -24,9 +24,9 @@ struct ComposeTask {
   int* highest;
 };
 
-template <int kWidth>
-struct alignas(kWidth * sizeof(float)) Values {
-  float at[kWidth];
+template <class T, int kWidth>
+struct alignas(kWidth * sizeof(T)) Packed {
+  T at[kWidth];
 };
 
 // Which layers keep their content, in each coalition of this block.
@@ -52,14 +52,15 @@ __global__ void compose_voxels(ComposeTask task) {
   __syncthreads();
   const std::int64_t start = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kWidth;
   if (start >= task.voxels) return;
-  using Vector = Values<kWidth>;
+  using Vector = Packed<float, kWidth>;
   const auto image = *reinterpret_cast<const Vector*>(task.image + channel * task.voxels + start);
   Vector fill;
   if (task.fill_is_image) fill = *reinterpret_cast<const Vector*>(task.fill + channel * task.voxels + start);
+  const auto labels = *reinterpret_cast<const Packed<std::uint8_t, kWidth>*>(task.labels + start);
   int word[kWidth], highest = 0;
   std::uint32_t own[kWidth];
   for (int i = 0; i < kWidth; ++i) {
-    const int label = task.labels[start + i];
+    const int label = labels.at[i];
     highest = label > highest ? label : highest;
     word[i] = label / 32;
     own[i] = label_bit(static_cast<std::uint8_t>(label % 32));
@@ -84,7 +85,8 @@ void run(cuda::Queue& queue, const ComposeTask& task) {
 bool fits_wide(const ComposeTask& task) {
   auto together = reinterpret_cast<std::uintptr_t>(task.image) | reinterpret_cast<std::uintptr_t>(task.out);
   if (task.fill_is_image) together |= reinterpret_cast<std::uintptr_t>(task.fill);
-  return task.voxels % 4 == 0 && together % sizeof(Values<4>) == 0;
+  const auto labels = reinterpret_cast<std::uintptr_t>(task.labels);
+  return task.voxels % 4 == 0 && labels % 4 == 0 && together % alignof(Packed<float, 4>) == 0;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "ops/layer_weights_cuda.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "layer_fast/error.hpp"
 #include "ops/layer_weights_accum.hpp"
@@ -43,7 +44,7 @@ class Axis {
         end[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(i) + 1;
       }
     }
-    for (const auto* part : {&taps.high, &first, &end}) all.insert(all.end(), part->begin(), part->end());
+    for (const std::vector<std::int32_t>* part : {&taps.high, &std::as_const(first), &std::as_const(end)}) all.insert(all.end(), part->begin(), part->end());
     indices_ = queue.upload(all);
     t_ = queue.upload(taps.t);
     const std::int32_t* at = indices_.data();

@@ -54,6 +54,7 @@ __device__ void add_voxels(const ObliqueTask& task, std::int64_t z, std::int64_t
     const double* g = task.grid + 4 * axis;
     row = readers_of(map_position(g, z, y, 0), g[2], a[axis], task.m[axis], row);
   }
+  if (!(row.begin < row.end)) return;
   const std::uint8_t* labels = task.labels + (z * task.ny + y) * task.nx;
   for (std::int64_t x = static_cast<std::int64_t>(row.begin); x < row.end; ++x) {
     const int label = labels[x];
