@@ -2,6 +2,8 @@
 // host makes the taps of aligned maps (map_taps), and both twins blend y, then z, then x.
 #pragma once
 
+#include <cuda_runtime.h>
+
 #include <cstdint>
 
 #include "ops/grid_taps.hpp"
