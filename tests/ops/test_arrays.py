@@ -88,7 +88,8 @@ def test_cuda_arrays_are_a_device_error_without_cuda(array: Any, monkeypatch: py
 
 
 def test_the_native_side_refuses_cuda_and_what_would_corrupt_memory() -> None:
-    options = {"interpolation": "linear", "antialias": False, "grid_map": None, "window": None, "threads": 1, "stream": 0}
+    options = {"interpolation": "linear", "antialias": False, "grid_map": None, "window": None}
+    options |= {"threads": 1, "stream": 0}
     with pytest.raises(DeviceError, match=r"\[resample\] expected "):  # no CUDA, no driver, or no such memory
         core.resample(FakeCuda(), FakeCuda(), None, **options)
     with pytest.raises(ValueError, match="one device"):
