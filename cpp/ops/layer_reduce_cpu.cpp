@@ -32,7 +32,7 @@ struct Job {
         map_voxels(maps.size() / maps.shape[0]),
         voxels(mask.axes == 3 ? mask.size() : mask.size() / mask.shape[0]),
         tiles((voxels + kReduceTile - 1) / kReduceTile),
-        threads(resolve_threads(options.threads)),
+        threads(resolve_threads(options.place.threads)),
         workers(worker_count(tiles, threads)),
         reader(last_three(mask), last_three(maps), options.grid_map),
         scratch(at(workers), std::vector<float>(at(reader.scratch_size(kPiece)))) {}

@@ -10,7 +10,7 @@ namespace layer_fast::impl {
 void layer_weights_cpu(const ArrayView& labels, const ArrayView& out, int num_layers,
                        const std::optional<GridMap>& grid_map, int threads);
 void layer_weights_cuda(const ArrayView& labels, const ArrayView& out, int num_layers,
-                        const std::optional<GridMap>& grid_map, int threads);
+                        const std::optional<GridMap>& grid_map, std::uintptr_t stream);
 
 // Private copies of the result in the oblique case, one for each share of the slices: fixed, not threads.
 inline constexpr std::int64_t kWeightStrands = 8;
