@@ -26,7 +26,8 @@ struct alignas(kBytes) SixteenBytes {
 // All threads of a warp together.
 __device__ void count_sixteen(const SixteenBytes& bytes, std::uint32_t* table) {
   const bool same = bytes.all_same();
-  const bool together = __all_sync(kLanes, same && bytes.at(0) == __shfl_sync(kLanes, bytes.at(0), 0));
+  const std::uint32_t first = __shfl_sync(kLanes, bytes.at(0), 0);
+  const bool together = __all_sync(kLanes, same && bytes.at(0) == first);
   if (together) {
     if (threadIdx.x % 32 == 0) atomicAdd(&table[bytes.at(0)], 32u * kBytes);
   } else if (same) {
@@ -71,7 +72,8 @@ __global__ void count_words(const T* values, const std::uint8_t* mask, std::int6
     const std::int64_t i = first + std::int64_t{step} * kThreads + threadIdx.x;
     const bool counts = i < voxels && (mask == nullptr || mask[i] != 0);
     const int bin = counts ? values[i] - least : -1;
-    const unsigned same = __ballot_sync(kLanes, counts && bin == __shfl_sync(kLanes, bin, 0));
+    const int first_bin = __shfl_sync(kLanes, bin, 0);
+    const unsigned same = __ballot_sync(kLanes, counts && bin == first_bin);
     if (same == kLanes) {
       if (threadIdx.x % 32 == 0) atomicAdd(&bins[bin], 32ull);
     } else if (counts) {

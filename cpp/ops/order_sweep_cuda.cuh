@@ -53,7 +53,8 @@ __global__ void count_voxels(Voxels voxels, const DeviceBracket* brackets, const
     const int label = i < voxels.count ? voxels.label(i) : 256;
     const bool counts = label < layers;
     const float value = counts ? voxels.value(i) : 0.0f;
-    const bool together = __all_sync(kAllLanes, counts && label == __shfl_sync(kAllLanes, label, 0));
+    const int first_label = __shfl_sync(kAllLanes, label, 0);  // asked by all, whether their voxel counts or not
+    const bool together = __all_sync(kAllLanes, counts && label == first_label);
     if (!together && !counts) continue;
     const WarpCount warp{together, threadIdx.x % 32 == 0};
     for (int b = starts[label]; b < starts[label + 1]; ++b) {

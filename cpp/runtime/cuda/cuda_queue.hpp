@@ -90,6 +90,16 @@ class Queue {
     check(cudaMemcpyAsync(made.data(), values.data(), bytes, cudaMemcpyHostToDevice, stream_), op_, "an upload");
     return made;
   }
+  // Into memory that is there.
+  template <class T>
+  void set_zero(T* device, std::int64_t count) {
+    check(cudaMemsetAsync(device, 0, static_cast<std::size_t>(count) * sizeof(T), stream_), op_, "memory set to 0");
+  }
+  template <class T>
+  void write(const std::vector<T>& values, T* device) {
+    const std::size_t bytes = values.size() * sizeof(T);
+    check(cudaMemcpyAsync(device, values.data(), bytes, cudaMemcpyHostToDevice, stream_), op_, "an upload");
+  }
   // Numbers that the caller needs on the CPU: this waits for the stream.
   template <class T>
   std::vector<T> read(const T* device, std::int64_t count) {
