@@ -10,7 +10,11 @@ import cuda_twins
 import layer_fast.ops
 
 # Files whose tests call ops with NumPy arrays. Marked cpu_only: what is the CPU twin's alone.
-ON_ALL_TWINS = ("test_resample.py", "test_resample_labels.py", "test_argmax_resample.py")
+ON_ALL_TWINS = (
+    "test_resample.py", "test_resample_labels.py", "test_argmax_resample.py", "test_layer_reduce.py",
+    "test_layer_order.py", "test_layer_weights.py", "test_layer_compose.py", "test_intensity_stats.py",
+    "test_intensity_ranks.py", "test_normalize.py",
+)  # fmt: skip
 TWINS = ["cpu", "emulated", pytest.param("cuda", marks=pytest.mark.needs_cuda)]
 
 
