@@ -1,4 +1,4 @@
-// CUDA twins of the layer and intensity ops that this version does not have: same symbols, a DeviceError.
+// The CUDA twins of the layer and intensity ops where nvcc is not to be had: same symbols, a DeviceError.
 #include <string>
 
 #include "layer_fast/error.hpp"

@@ -4,8 +4,8 @@
 
 #include "ops/bspline_cuda.hpp"
 #include "ops/oblique_voxel.hpp"
-#include "ops/resample_cuda_voxel.hpp"
 #include "ops/resample_impl.hpp"
+#include "ops/resample_volume_cuda.hpp"
 #include "ops/separable_cuda.hpp"
 #include "runtime/cuda/cuda_queue.hpp"
 
@@ -13,30 +13,10 @@ namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "resample";
-constexpr unsigned kBlockX = 32, kBlockY = 8;
 
 struct OutputMap {
   double row[12];
 };
-
-dim3 grid_of(const Extent& out) {
-  const unsigned deep = out.z < 65535 ? static_cast<unsigned>(out.z) : 65535u;
-  const unsigned high = cuda::blocks_for(out.y, kBlockY);
-  return {cuda::blocks_for(out.x, kBlockX), high < 65535u ? high : 65535u, deep};
-}
-
-// Calls voxel(z, y, x) for every output voxel of this thread; z and y go round where the grid is at its limit.
-template <class Voxel>
-__device__ void for_voxels(const Extent& out, Voxel voxel) {
-  const std::int64_t x = static_cast<std::int64_t>(blockIdx.x) * kBlockX + threadIdx.x;
-  if (x >= out.x) return;
-  for (std::int64_t z = blockIdx.z; z < out.z; z += gridDim.z) {
-    for (std::int64_t y = static_cast<std::int64_t>(blockIdx.y) * kBlockY + threadIdx.y; y < out.y;
-         y += static_cast<std::int64_t>(gridDim.y) * kBlockY) {
-      voxel(z, y, x);
-    }
-  }
-}
 
 template <class T, class Out>
 __global__ void pick_kernel(const T* in, Extent size, TapsView tz, TapsView ty, TapsView tx, Out* out, Extent made,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits>
+#include <type_traits>
 
 #include "ops/axis_taps_cuda.hpp"
 #include "ops/resample_voxel.hpp"
@@ -20,13 +21,17 @@ struct Epilogue {
 };
 
 template <class Out>
+struct Bounds {
+  static constexpr auto low = static_cast<float>(std::numeric_limits<Out>::min());
+  static constexpr auto high = static_cast<float>(std::numeric_limits<Out>::max());
+};
+
+template <class Out>
 __device__ inline Out finished(float value, const Epilogue& epilogue) {
   if constexpr (std::is_same_v<Out, float>) {
     return epilogue.windows ? voxel::windowed(value, epilogue.lo, epilogue.hi) : value;
   } else {
-    constexpr auto low = static_cast<float>(std::numeric_limits<Out>::min());
-    constexpr auto high = static_cast<float>(std::numeric_limits<Out>::max());
-    return static_cast<Out>(static_cast<std::int32_t>(voxel::saturated(value, low, high)));
+    return static_cast<Out>(static_cast<std::int32_t>(voxel::saturated(value, Bounds<Out>::low, Bounds<Out>::high)));
   }
 }
 
