@@ -28,7 +28,7 @@ OPS = (
     "resample", "resample_labels", "argmax_resample", "intensity_stats", "normalize",
     "layer_reduce", "layer_weights", "layer_compose",
 )  # fmt: skip
-USERS = ("_device", "_intensity", "_layers", "_native", "_resampling")  # modules of layer_fast.ops that hold `core`
+USERS = ("", "._device", "._intensity", "._layers", "._native", "._resampling")  # of layer_fast.ops, that hold `core`
 
 
 class EmulatedArray:
@@ -110,7 +110,7 @@ def _built(build: Path) -> None:
 def use_emulation(monkeypatch: Any, core: ModuleType) -> None:
     """layer_fast.ops with the emulated module in place of its own."""
     for name in USERS:
-        monkeypatch.setattr(f"layer_fast.ops.{name}.core", core)
+        monkeypatch.setattr(f"layer_fast.ops{name}.core", core)
 
 
 def on_device(op: Callable[..., Any], to_device: Callable[[NDArray[Any]], Any]) -> Callable[..., Any]:

@@ -100,10 +100,9 @@ def interface_of(array: Any, op: str, name: str) -> dict[str, Any]:
     """The array's description; DeviceError where this build has no CUDA, TypeError where there is no description."""
     if core.cuda_kind == "none":
         raise DeviceError(f"[{op}] expected {name} on the CPU: this build has no CUDA, got an array on a CUDA device")
-    source = array.detach() if _torch_of(array) and not array.requires_grad else array
     try:
-        described: dict[str, Any] = source.__cuda_array_interface__
-    except (AttributeError, RuntimeError, TypeError) as error:
+        described: dict[str, Any] = array.__cuda_array_interface__
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:  # gradients, or a dtype without a name there
         raise TypeError(f"[{op}] expected {name} with a CUDA array interface, got: {error}") from error
     return described
 
@@ -114,8 +113,7 @@ def compact(array: DeviceArray, op: str, name: str) -> DeviceArray:
         return array
     if _torch_of(array.owner):
         return DeviceArray(array.owner.contiguous(), op, name)
-    if hasattr(array.owner, "__array_namespace__"):
-        space = array.owner.__array_namespace__()
+    if space := _namespace(array.owner):
         return DeviceArray(space.ascontiguousarray(array.owner), op, name)
     raise ValueError(f"[{op}] expected {name} to be C-contiguous, got strides")
 
@@ -125,10 +123,10 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, like: DeviceArray, op: str) 
     name = np.dtype(dtype).name
     if torch := _torch_of(like.owner):
         return DeviceArray(torch.empty(shape, dtype=getattr(torch, name), device=like.owner.device), op, "out")
-    if not hasattr(like.owner, "__array_namespace__"):
+    space = _namespace(like.owner)
+    if space is None:
         kind = type(like.owner).__name__
         raise ValueError(f"[{op}] expected out: a library without an array namespace cannot make it, got {kind}")
-    space = like.owner.__array_namespace__()
     if _is_cupy(like.owner):
         with like.owner.device:  # CuPy makes arrays on the current device
             return DeviceArray(space.empty(shape, dtype=name), op, "out")
@@ -162,6 +160,13 @@ def _torch_of(array: Any) -> Any:
     """The module `torch` if the array is a tensor, else None."""
     torch = sys.modules.get("torch")
     return torch if torch is not None and isinstance(array, torch.Tensor) else None
+
+
+def _namespace(array: Any) -> Any:
+    """The module that makes arrays of this kind; None where the library does not say."""
+    if _is_cupy(array):
+        return sys.modules["cupy"]
+    return array.__array_namespace__() if hasattr(array, "__array_namespace__") else None
 
 
 def _is_cupy(array: Any) -> bool:
