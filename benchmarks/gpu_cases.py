@@ -30,6 +30,8 @@ class Case:
 
 def cases(cupy: Any, torch: Any) -> Iterator[Case]:
     """All cases, each made when its turn comes, so that one case's arrays are gone before the next one's come."""
+    from gpu_cases_layers import layered  # which takes Case from here
+
     rng = cupy.random.default_rng(0)
     yield from resampling(cupy, torch, rng)
     yield from labelled(cupy, torch, rng)
@@ -98,35 +100,6 @@ def labelled(cupy: Any, torch: Any, rng: Any) -> Iterator[Case]:
     }
     yield Case(f"argmax_resample {NET} to {BIG}", logits.nbytes + out.nbytes,
                lambda: ops.argmax_resample(logits, BIG, out=out), peers)  # fmt: skip
-
-
-def layered(cupy: Any, torch: Any, rng: Any) -> Iterator[Case]:
-    labels, values = blocks(cupy, BIG), rng.random(BIG, dtype=np.float32)
-    flat, index = torch.as_tensor(values, device="cuda").ravel(), torch.as_tensor(labels, device="cuda").ravel().long()
-    peers = {
-        "torch scatter_reduce, sum alone": lambda: torch.zeros(LAYERS + 1, device="cuda").scatter_reduce(
-            0, index, flat, "sum"
-        )
-    }
-    yield Case(f"layer_reduce {BIG}", labels.nbytes + values.nbytes,
-               lambda: ops.layer_reduce(values, labels, num_layers=LAYERS), peers)  # fmt: skip
-    coarse = rng.random((32, 24, 16), dtype=np.float32)
-    yield Case(f"layer_reduce of a coarse map {BIG}", labels.nbytes,
-               lambda: ops.layer_reduce(coarse, labels, num_layers=LAYERS))  # fmt: skip
-    yield Case(f"layer_weights {BIG}", labels.nbytes,
-               lambda: ops.layer_weights(labels, (32, 24, 16), num_layers=LAYERS))  # fmt: skip
-    image, mask, sets = rng.random((1, *NET), dtype=np.float32), blocks(cupy, NET), rng.random((16, LAYERS + 1)) < 0.5
-    fill, out = cupy.zeros((1, LAYERS + 1), np.float32), cupy.empty((16, 1, *NET), np.float32)
-    keep = {"cupy where": lambda: cupy.where(sets[:, mask][:, None], image[None], 0)}
-    yield Case(f"layer_compose 16 x {NET}", image.nbytes + mask.nbytes + out.nbytes,
-               lambda: ops.layer_compose(image, mask, sets, fill_values=fill, out=out), keep)  # fmt: skip
-    made = cupy.empty(BIG, np.float32)
-    yield Case(f"normalize window {BIG}", values.nbytes + made.nbytes,
-               lambda: ops.normalize(values, method="window", window=(0.2, 0.7), out=made),
-               {"cupy clip": lambda: cupy.clip((values - 0.2) / 0.5, 0, 1)})  # fmt: skip
-    yield Case(f"intensity_stats float32 {BIG}", values.nbytes, lambda: ops.intensity_stats(values),
-               {"cupy mean, std, min": lambda: (values.mean(), values.std(), values.min())})  # fmt: skip
-    yield Case(f"intensity_stats uint8 {BIG}", labels.nbytes, lambda: ops.intensity_stats(labels, percentiles=(1, 99)))
 
 
 def blocks(cupy: Any, shape: tuple[int, int, int]) -> Any:

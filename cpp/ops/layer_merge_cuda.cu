@@ -1,15 +1,12 @@
-// CUDA: what follows the tiles of layer_reduce: merged in order, written, and the voxel of each maximum looked for.
-//
-// A block has one layer of one map. Four of its threads each add one of the sums, tile after tile as merge_partial does;
-// the others bring what comes next. That chain of additions, one a tile, takes tens of microseconds for the largest
-// volumes, whatever the number of maps and layers.
+// CUDA: what follows the tiles of layer_reduce: merged in order, written, and the voxel of each maximum looked for. A block
+// has one layer of one map; a thread merges the tiles of a strip, the first thread the strips.
 #include "ops/layer_reduce_cuda.hpp"
 
 namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "layer_reduce";
-constexpr int kThreads = 128, kSums = 4;
+constexpr int kThreads = 128;
 constexpr std::int64_t kNowhere = 0x7fffffffffffffff;
 constexpr float kNan = __builtin_bit_cast(float, 0x7fc00000u);  // the CPU's bits
 
@@ -19,64 +16,36 @@ struct MomentsOut {
   float *min, *max;
 };
 
-// What does not depend on the order of tiles, but for the first tile of equal maxima.
-struct Extremes {
-  std::int64_t count, nonfinite, max_tile;
-  float min, max;
-};
-
-__device__ void widen(Extremes& whole, const Extremes& next) {
-  whole.count += next.count;
-  whole.nonfinite += next.nonfinite;
-  if (next.min < whole.min) whole.min = next.min;
-  if (next.max > whole.max || (next.max == whole.max && next.max_tile < whole.max_tile)) {
-    whole.max = next.max;
-    whole.max_tile = next.max_tile;
-  }
-}
-
 struct MergeRoom {
-  double terms[kSums][kThreads];
-  double sums[kSums];
-  Extremes extremes[kThreads];
+  LayerPartial strips[kThreads];
+  LayerPartial whole;
   std::int64_t places[kThreads];
 };
 
-// pos, neg, sq and weight, in room.sums; the extremes in room.extremes[0].
+// All tiles of one layer of one map, in room.whole.
 __device__ void merge_in_order(const LayerPartial* parts, std::int64_t tiles, int rows, MergeRoom& room) {
   const int thread = static_cast<int>(threadIdx.x);
-  Extremes own{0, 0, kNowhere, __builtin_inff(), -__builtin_inff()};
-  double sum = 0.0;
-  for (std::int64_t first = 0; first < tiles; first += kThreads) {
-    if (first + thread < tiles) {
-      const LayerPartial part = parts[(first + thread) * rows];
-      room.terms[0][thread] = part.pos;
-      room.terms[1][thread] = part.neg;
-      room.terms[2][thread] = part.sq;
-      room.terms[3][thread] = part.weight;
-      widen(own, {part.count, part.nonfinite, part.count > 0 ? first + thread : kNowhere, part.min, part.max});
-    }
+  const std::int64_t strips = (tiles + kReduceStrip - 1) / kReduceStrip;
+  if (thread == 0) room.whole = empty_partial();
+  for (std::int64_t first = 0; first < strips; first += kThreads) {
+    LayerPartial strip = empty_partial();
+    const std::int64_t start = (first + thread) * kReduceStrip;
+    const std::int64_t end = start + kReduceStrip < tiles ? start + kReduceStrip : tiles;
+#pragma unroll 4
+    for (std::int64_t tile = start; tile < end; ++tile) merge_partial(strip, parts[tile * rows], tile);
+    room.strips[thread] = strip;
     __syncthreads();
-    const int here = static_cast<int>(tiles - first < kThreads ? tiles - first : kThreads);
-    if (thread % 32 == 0) {  // one a warp
-      for (int i = 0; i < here; ++i) sum += room.terms[thread / 32][i];
+    for (int i = 0; thread == 0 && i < kThreads && first + i < strips; ++i) {
+      merge_partial(room.whole, room.strips[i], room.strips[i].max_tile);
     }
     __syncthreads();
   }
-  if (thread % 32 == 0) room.sums[thread / 32] = sum;
-  room.extremes[thread] = own;
-  __syncthreads();
-  if (thread == 0) {
-    for (int i = 1; i < kThreads; ++i) widen(own, room.extremes[i]);
-    room.extremes[0] = own;
-  }
-  __syncthreads();
 }
 
 // The first voxel that holds the maximum, in the tile that has it.
 __device__ std::int64_t find_maximum(const ReduceTask& task, std::int64_t k, int row, MergeRoom& room) {
   const int thread = static_cast<int>(threadIdx.x);
-  const Extremes whole = room.extremes[0];
+  const LayerPartial whole = room.whole;
   const std::int64_t start = whole.count > 0 ? whole.max_tile * kReduceTile : task.voxels;
   const std::int64_t end = start + kReduceTile < task.voxels ? start + kReduceTile : task.voxels;
   const float* map = task.source.map(k);
@@ -101,16 +70,15 @@ __global__ void merge_layers(ReduceTask task, const LayerPartial* parts, Moments
   const std::int64_t place = find_maximum(task, k, row, room);
   if (threadIdx.x != 0) return;
   const std::int64_t to = k * task.rows + row;
-  const Extremes whole = room.extremes[0];
-  const double pos = room.sums[0], neg = room.sums[1];
+  const LayerPartial whole = room.whole;
   out.count[to] = whole.count;
   out.nonfinite[to] = whole.nonfinite;
   out.argmax[to] = place;
-  out.sum[to] = pos + neg;
-  out.sum_sq[to] = room.sums[2];
-  out.sum_abs[to] = pos - neg;
-  out.sum_pos[to] = pos;
-  out.weight[to] = room.sums[3];
+  out.sum[to] = whole.pos + whole.neg;
+  out.sum_sq[to] = whole.sq;
+  out.sum_abs[to] = whole.pos - whole.neg;
+  out.sum_pos[to] = whole.pos;
+  out.weight[to] = whole.weight;
   out.min[to] = whole.count > 0 ? whole.min + 0.0f : kNan;  // -0 becomes +0
   out.max[to] = whole.count > 0 ? whole.max + 0.0f : kNan;
 }

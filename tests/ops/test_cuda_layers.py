@@ -1,4 +1,4 @@
-"""CUDA twins of the layer and intensity ops give the CPU's bytes: every way through their kernels, any order of blocks."""
+"""CUDA twins of the layer and intensity ops give the CPU's bytes: all ways through their kernels, any order of blocks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORDER = {"quantiles": (0.0, 0.33, 0.5, 1.0), "top_fraction": 0.05}
 
 @pytest.fixture(params=TWINS)
 def moved(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Callable[..., Any]]:
-    """The op of a name as one that takes its arrays to the device and brings the result back; "" moves an array only."""
+    """The op of a name, which takes its arrays to the device and brings the result back; "" only moves an array."""
     if request.param == "emulated":
         core = cuda_twins.emulated_core()
         if isinstance(core, str):
@@ -87,8 +87,9 @@ def test_signed_zeros_ties_and_arrays_at_odd_addresses(moved: Callable[[str], Ca
     assert raw(moved("layer_reduce")(there, where, **named)) == raw(want)
     volume = (np.abs(values) * 100).astype(np.uint8)
     for array in (values, volume):
-        want_stats = ops.intensity_stats(array[first:], within="nonzero", percentiles=(50.0,))
-        assert repr(moved("intensity_stats")(move(array)[first:], within="nonzero", percentiles=(50.0,))) == repr(want_stats)
+        named = {"within": "nonzero", "percentiles": (50.0,)}
+        stats = moved("intensity_stats")(move(array)[first:], **named)
+        assert repr(stats) == repr(ops.intensity_stats(array[first:], **named))
         assert raw(moved("normalize")(move(array)[first:])) == raw(ops.normalize(array[first:]))
     sets, fill = np.eye(7, dtype=bool), np.ones((1, 7), np.float32)
     composed = moved("layer_compose")(values[None, first:], where, sets, fill_values=fill)
