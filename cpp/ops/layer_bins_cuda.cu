@@ -9,12 +9,12 @@ constexpr int kThreads = 256, kPerThread = 32, kSharedBins = 4096;
 
 __global__ void add_bins(ReduceTask task, HistogramRange range, bool in_shared, unsigned long long* bins) {
   __shared__ std::uint32_t counts[kSharedBins];
-  const std::int64_t k = blockIdx.y, width = range.bins + std::int64_t{2}, all = task.rows * width;
+  const std::int64_t k = blockIdx.x % task.maps_n, width = range.bins + std::int64_t{2}, all = task.rows * width;
   const double per_unit = range.bins / (range.high - range.low);
   const float* map = task.source.map(k);
   for (int i = static_cast<int>(threadIdx.x); in_shared && i < all; i += kThreads) counts[i] = 0;
   __syncthreads();
-  const std::int64_t first = std::int64_t{blockIdx.x} * kThreads * kPerThread;
+  const std::int64_t first = blockIdx.x / task.maps_n * kThreads * kPerThread;
   for (int step = 0; step < kPerThread; ++step) {
     const std::int64_t i = first + step * kThreads + threadIdx.x;
     if (i >= task.voxels || task.labels[i] >= task.rows) continue;  // such a label is refused at the end
@@ -39,8 +39,8 @@ void count_bins(cuda::Queue& queue, const ReduceTask& task, const HistogramRange
   const std::int64_t all = task.rows * (range.bins + std::int64_t{2});
   auto* const counts = reinterpret_cast<unsigned long long*>(bins);
   queue.set_zero(bins, task.maps_n * all);
-  const dim3 grid(cuda::blocks_for(task.voxels, kThreads * kPerThread), static_cast<unsigned>(task.maps_n));
-  queue.run(add_bins, grid, dim3(kThreads), 0, task, range, all <= kSharedBins, counts);
+  const auto maps_n = static_cast<unsigned>(task.maps_n);
+  queue.run(add_bins, dim3(cuda::blocks_for(task.voxels, kThreads * kPerThread) * maps_n), dim3(kThreads), 0, task, range, all <= kSharedBins, counts);
 }
 
 }  // namespace layer_fast::impl
