@@ -40,7 +40,8 @@ void count_bins(cuda::Queue& queue, const ReduceTask& task, const HistogramRange
   auto* const counts = reinterpret_cast<unsigned long long*>(bins);
   queue.set_zero(bins, task.maps_n * all);
   const auto maps_n = static_cast<unsigned>(task.maps_n);
-  queue.run(add_bins, dim3(cuda::blocks_for(task.voxels, kThreads * kPerThread) * maps_n), dim3(kThreads), 0, task, range, all <= kSharedBins, counts);
+  const dim3 grid(cuda::blocks_for(task.voxels, kThreads * kPerThread) * maps_n);
+  queue.run(add_bins, grid, dim3(kThreads), 0, task, range, all <= kSharedBins, counts);
 }
 
 }  // namespace layer_fast::impl

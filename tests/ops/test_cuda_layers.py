@@ -35,7 +35,7 @@ def moved(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ca
     return lambda name: cuda_twins.on_device(getattr(ops, name), to_device) if name else to_device
 
 
-@pytest.fixture(params=["forward", "reversed", "shuffled"])
+@pytest.fixture(params=["reversed", "shuffled"])  # forward: the tests of the ops themselves, which run on all twins
 def same(
     request: pytest.FixtureRequest, moved: Callable[[str], Callable[..., Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Twins:
@@ -72,7 +72,8 @@ def test_maps_on_the_labels_grid(same: Twins, shape: tuple[int, int, int], num_l
 
 @pytest.mark.parametrize("num_layers", [0, 1, 16, 255])
 def test_labels_of_no_order_and_layers_in_several_passes(same: Twins, num_layers: int) -> None:
-    labels = np.random.default_rng(4).integers(0, num_layers + 1, (3, 90, 100), dtype=np.uint8)
+    shape = (3, 90, 100) if num_layers < 20 else (2, 50, 70)
+    labels = np.random.default_rng(4).integers(0, num_layers + 1, shape, dtype=np.uint8)
     same("layer_reduce", holes(signed_map(labels.shape, 5), 6), labels, num_layers=num_layers)
 
 
@@ -114,6 +115,20 @@ def test_coarse_maps(same: Twins, grid: tuple[int, int, int], coarse: tuple[int,
     same("layer_reduce", maps, layered(grid, 6), **ORDER, histogram=(-2.0, 3.0, 17))
 
 
+def test_more_tiles_than_a_strip_has(same: Twins) -> None:
+    shape = (65, 128, 130)  # 66 tiles
+    labels, values = layered(shape, 2), signed_map(shape, 21)
+    same("layer_reduce", values, labels, num_layers=2)
+    found = [ops.layer_reduce(values, labels, num_layers=2, threads=n) for n in (1, 3)]
+    assert raw(found[0]) == raw(found[1])
+    for layer in range(3):
+        chosen = values[labels == layer].astype(np.float64)
+        bound = tolerances.SUM_RELATIVE * np.abs(chosen).sum()
+        assert found[0].count[0, layer] == chosen.size
+        assert abs(found[0].sum[0, layer] - chosen.sum()) <= bound
+        assert found[0].argmax[0, layer] == np.where(labels.ravel() == layer, values.ravel(), -np.inf).argmax()
+
+
 @pytest.mark.parametrize("oblique", [0.0, 0.05])
 @pytest.mark.parametrize("kind", ["flipped", "shifted"])
 def test_grid_maps(same: Twins, oblique: float, kind: str) -> None:
@@ -142,7 +157,7 @@ def test_soft_weights(same: Twins, coarse: bool) -> None:
     same("layer_reduce", maps, None, num_layers=2, weights=weights)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 50), (3, 7, 300), (5, 18, 40)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 50), (3, 7, 300)])
 @pytest.mark.parametrize("num_layers", [2, 40])
 def test_weights_of_a_coarse_map(same: Twins, shape: tuple[int, int, int], num_layers: int) -> None:
     labels = np.random.default_rng(16).integers(0, num_layers + 1, shape, dtype=np.uint8)
