@@ -79,9 +79,11 @@ def empty(shape: tuple[int, ...], dtype: str, device: Any) -> EmulatedArray:
 @functools.cache
 def emulated_core() -> ModuleType | str:
     """The native module with emulated twins, built once into build/emulated; or the reason why it is not there."""
-    for tool in ("cmake", "c++"):
-        if shutil.which(tool) is None:
-            return f"the emulation of CUDA was not built: no {tool}"
+    absent = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
+    if importlib.util.find_spec("pybind11") is None:
+        absent.append("pybind11")
+    if absent:
+        return f"the emulation of CUDA was not built: no {' and no '.join(absent)}"
     build = ROOT / "build" / "emulated"
     build.mkdir(parents=True, exist_ok=True)
     with (build / ".lock").open("w") as lock:  # workers of one test run build it once

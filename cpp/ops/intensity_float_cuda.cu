@@ -1,7 +1,7 @@
 // CUDA: moments and percentiles of float32 volumes. Sixteen threads are the lanes of a tile and add their voxels one after
 // the other, first values, then squares of deviations from the tile's mean: the CPU's order, so the CPU's bits. Moved: 8
 // bytes a voxel, as a tile is read twice. Limit: memory, while float64 keeps up (see layer_reduce_cuda.cu).
-#include "ops/device_sweeps.cuh"
+#include "ops/device_sweeps_cuda.hpp"
 #include "ops/intensity_cuda.hpp"
 
 namespace layer_fast::impl {

@@ -1,6 +1,6 @@
 // CUDA: quantiles and top shares of layer_reduce. The search runs on the host (order_search.cpp) and asks for a sample,
 // one count and one collection, each a sweep over map and labels and a wait; so these cost a few reads of the volume.
-#include "ops/device_sweeps.cuh"
+#include "ops/device_sweeps_cuda.hpp"
 #include "ops/layer_order.hpp"
 #include "ops/layer_reduce_cuda.hpp"
 

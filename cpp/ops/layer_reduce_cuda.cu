@@ -1,4 +1,4 @@
-// CUDA: layer_reduce with labels. The bytes are the CPU's: layer_lanes.cuh keeps its order of summation.
+// CUDA: layer_reduce with labels. The bytes are the CPU's: layer_lanes_cuda.hpp keeps its order of summation.
 //
 // Moved: 4 bytes a voxel and map, and one for the label, once (its other readers, one a map, meet it in the cache, as
 // maps vary fastest among blocks). Limit: memory, while the additions keep up: a finite voxel costs a conversion, an
@@ -6,7 +6,7 @@
 // has 1024 groups to add one after the other, 10 us or more at any size, so small volumes want several maps in a call.
 // More than 16 layers are done in passes of 16, which read everything again.
 #include "layer_fast/error.hpp"
-#include "ops/layer_lanes.cuh"
+#include "ops/layer_lanes_cuda.hpp"
 #include "ops/layer_reduce_cuda.hpp"
 #include "ops/layer_reduce_impl.hpp"
 

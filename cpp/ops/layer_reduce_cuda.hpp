@@ -2,7 +2,7 @@
 #pragma once
 
 #include "layer_fast/layer_reduce.hpp"
-#include "ops/device_map.cuh"
+#include "ops/device_map_cuda.hpp"
 #include "ops/layer_reduce_accum.hpp"
 
 namespace layer_fast::impl {

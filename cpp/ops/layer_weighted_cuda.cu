@@ -2,7 +2,7 @@
 // sixteen lanes with their sums in registers, added in the CPU's order. Moved: 4 bytes a voxel, layer and map for the
 // weights and as much for the map, whose other readers (one a layer, next to each other) meet it in the cache.
 #include "layer_fast/error.hpp"
-#include "ops/layer_lanes.cuh"
+#include "ops/layer_lanes_cuda.hpp"
 #include "ops/layer_reduce_cuda.hpp"
 #include "ops/layer_reduce_impl.hpp"
 

@@ -1,6 +1,7 @@
 // A block makes a tile of some planes of output. For each plane it combines the input rows that the tile needs over z
 // into shared memory; each thread then combines over y and x from there. Of two taps along z the plane that the next
-// output needs again is kept in registers, so that inside of a tile every voxel is loaded once.
+// output needs again is kept in registers, so that inside of a tile every voxel is loaded once, and the next plane's
+// loads are on their way while this plane's sums are made. Two buffers take turns: one barrier a plane.
 #include "ops/separable_cuda.hpp"
 
 #include <algorithm>
@@ -55,9 +56,9 @@ struct KeptPlanes {
     }
   }
 
-  __device__ void combine(const Patch<T>& patch, const TapsView& tz, std::int64_t z, int pitch, float* rows) {
+  // Sees to it that the planes of output z are there, or on their way.
+  __device__ void fetch(const Patch<T>& patch, const TapsView& tz, std::int64_t z) {
     const std::int32_t first = tz.indices(z)[0], second = tz.indices(z)[1];
-    const float w0 = tz.weights(z)[0], w1 = tz.weights(z)[1];
     if (first == high_plane) {
 #pragma unroll
       for (int j = 0; j < kKeptY; ++j) {
@@ -70,6 +71,10 @@ struct KeptPlanes {
     low_plane = first;
     if (second != high_plane) load(patch, second, high);
     high_plane = second;
+  }
+
+  __device__ void write(const Patch<T>& patch, const TapsView& tz, std::int64_t z, int pitch, float* rows) const {
+    const float w0 = tz.weights(z)[0], w1 = tz.weights(z)[1];
 #pragma unroll
     for (int j = 0; j < kKeptY; ++j) {
 #pragma unroll
@@ -89,9 +94,9 @@ __device__ float over_y_x(const float* rows, int pitch, const TapsView& ty, cons
   const int width_y = Width > 0 ? Width : ty.width, width_x = Width > 0 ? Width : tx.width;
   float sum = 0;
   for (int c = 0; c < width_x; ++c) {
-    const float* column_at = rows - low_y * pitch + ix[c] - low_x;
-    float column = wy[0] * column_at[iy[0] * pitch];
-    for (int b = 1; b < width_y; ++b) column = column + wy[b] * column_at[iy[b] * pitch];
+    const float* column_at = rows + (ix[c] - low_x);
+    float column = wy[0] * column_at[(iy[0] - low_y) * pitch];
+    for (int b = 1; b < width_y; ++b) column = column + wy[b] * column_at[(iy[b] - low_y) * pitch];
     sum = c == 0 ? wx[0] * column : sum + wx[c] * column;
   }
   return sum;
@@ -101,7 +106,7 @@ template <int Width, bool Keeps, class T, class Out>
 __global__ void __launch_bounds__(kThreadsX* kThreadsY)
     tile_kernel(const T* in, Extent size, TapsView tz, TapsView ty, TapsView tx, Tile tile, Out* out, Extent made,
                 Epilogue epilogue) {
-  LF_DYNAMIC_SHARED(float, rows);
+  LF_DYNAMIC_SHARED(float, buffers);
   const int low_y = tile.low_y[blockIdx.y], low_x = tile.low_x[blockIdx.x];
   const int high = static_cast<int>(size.y - low_y), wide = static_cast<int>(size.x - low_x);
   const Patch<T> patch{in + low_y * size.x + low_x, size.y, size.x, high < tile.span_y ? high : tile.span_y,
@@ -111,9 +116,12 @@ __global__ void __launch_bounds__(kThreadsX* kThreadsY)
   const std::int64_t x1 = x0 + tile.columns < made.x ? x0 + tile.columns : made.x;
   const std::int64_t z1 = z0 + tile.planes < made.z ? z0 + tile.planes : made.z;
   KeptPlanes<T> kept;
+  if constexpr (Keeps) kept.fetch(patch, tz, z0);
   for (std::int64_t z = z0; z < z1; ++z) {
+    float* rows = buffers + (z - z0) % 2 * tile.span_y * tile.span_x;
     if constexpr (Keeps) {
-      kept.combine(patch, tz, z, tile.span_x, rows);
+      kept.write(patch, tz, z, tile.span_x, rows);
+      if (z + 1 < z1) kept.fetch(patch, tz, z + 1);
     } else {
       for (int y = static_cast<int>(threadIdx.y); y < patch.high; y += kThreadsY) {
         for (int x = static_cast<int>(threadIdx.x); x < patch.wide; x += kThreadsX) {
@@ -128,7 +136,6 @@ __global__ void __launch_bounds__(kThreadsX* kThreadsY)
         out[(z * made.y + y) * made.x + x] = finished<Out>(value, epilogue);
       }
     }
-    __syncthreads();  // the next plane's rows overwrite these
   }
 }
 
@@ -151,7 +158,7 @@ struct Tiling {
 };
 
 Tiling tiling_of(const AxisTaps& taps_y, const AxisTaps& taps_x) {
-  constexpr std::int64_t most = 8192;  // floats: 32 KiB, so that several blocks share a multiprocessor
+  constexpr std::int64_t most = 6144;  // floats: 48 KiB for two buffers, which every GPU gives without being asked
   constexpr std::int64_t sizes[][2] = {{16, 64}, {16, 32}, {8, 32}, {4, 32}, {2, 16}, {1, 8}};
   for (const auto& [rows, columns] : sizes) {
     Tiling tiling{runs_of(taps_y, rows), runs_of(taps_x, columns), true, false};
@@ -200,7 +207,7 @@ void separable_cuda(cuda::Queue& queue, const T* in, Extent size, const AxisTaps
   const Tile tile{tiling.y.step, tiling.x.step, planes, tiling.y.span, tiling.x.span, lows.data(),
                   lows.data() + tiles_y};
   const dim3 grid(tiles_x, tiles_y, cuda::blocks_for(made.z, planes)), block(kThreadsX, kThreadsY);
-  const std::size_t shared = sizeof(float) * static_cast<std::size_t>(tile.span_y) * static_cast<std::size_t>(tile.span_x);
+  const std::size_t shared = 2 * sizeof(float) * static_cast<std::size_t>(tile.span_y) * static_cast<std::size_t>(tile.span_x);
   const auto run = [&](auto kernel) {
     queue.run(kernel, grid, block, shared, in, size, taps.z, taps.y, taps.x, tile, out, made, epilogue);
   };
