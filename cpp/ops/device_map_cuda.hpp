@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "layer_fast/array.hpp"
-#include "ops/map_source.cuh"
+#include "ops/map_source_cuda.hpp"
 #include "ops/map_taps.hpp"
 #include "runtime/cuda/cuda_queue.hpp"
 

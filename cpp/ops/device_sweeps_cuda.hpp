@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "ops/order_sweep_cuda.cuh"
+#include "ops/order_sweep_cuda.hpp"
 
 namespace layer_fast::impl {
 
@@ -100,8 +100,8 @@ class DeviceSweeps : public OrderSweeps {
     const auto strip_counts = queue_.template scratch<std::int64_t>(cells);
     queue_.run(sum_pieces<Voxels>, dim3(static_cast<unsigned>(pieces)), dim3(kSweepThreads), 0, voxels_, bounds.data(),
                wanted.data(), static_cast<int>(layers), sums.data(), counts.data());
-    queue_.run(sum_strips, dim3(cuda::blocks_for(cells, kSweepThreads)), dim3(kSweepThreads), 0, sums.data(), counts.data(),
-               pieces, strips.size / kOrderPiece, strips.count, static_cast<int>(layers), strip_sums.data(),
+    queue_.run(sum_strips, dim3(cuda::blocks_for(cells, kSweepThreads)), dim3(kSweepThreads), 0, sums.data(),
+               counts.data(), pieces, strips.size / kOrderPiece, strips.count, static_cast<int>(layers), strip_sums.data(),
                strip_counts.data());
     const auto found = queue_.read(strip_sums.data(), cells);
     const auto number = queue_.read(strip_counts.data(), cells);

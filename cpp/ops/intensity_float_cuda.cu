@@ -100,7 +100,8 @@ std::vector<TilePart> tile_moments(cuda::Queue& queue, const ChosenVoxels& chose
   const std::int64_t tiles = (chosen.count + kStatsTile - 1) / kStatsTile;
   if (tiles == 0) return {};
   const auto parts = queue.scratch<TilePart>(tiles);
-  queue.run(sum_tiles, dim3(cuda::blocks_for(tiles, kHalves)), dim3(kHalves * kStatsLanes), 0, chosen, tiles, parts.data());
+  queue.run(sum_tiles, dim3(cuda::blocks_for(tiles, kHalves)), dim3(kHalves * kStatsLanes), 0, chosen, tiles,
+            parts.data());
   return queue.read(parts.data(), tiles);
 }
 

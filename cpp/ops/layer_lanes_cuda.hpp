@@ -3,7 +3,7 @@
 // in registers until the label changes; the others wait in shared memory, in places of the lane's own: no atomics.
 #pragma once
 
-#include "ops/layer_readers.cuh"
+#include "ops/layer_readers_cuda.hpp"
 
 namespace layer_fast::impl {
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "ops/layer_reduce_accum.hpp"
-#include "ops/map_source.cuh"
+#include "ops/map_source_cuda.hpp"
 
 namespace layer_fast::impl {
 

@@ -101,8 +101,8 @@ void layer_reduce_cuda(const ArrayView& maps, const ArrayView& labels, const Lay
   const DeviceMap map(queue, maps.in<float>(kOp), {labels.shape[0], labels.shape[1], labels.shape[2]},
                       {maps.shape[1], maps.shape[2], maps.shape[3]}, options.grid_map);
   const std::int64_t voxels = labels.size();
-  const ReduceTask task{map.source, labels.in<std::uint8_t>(kOp), nullptr, voxels, (voxels + kReduceTile - 1) / kReduceTile,
-                        maps.shape[0], options.num_layers + 1};
+  const ReduceTask task{map.source, labels.in<std::uint8_t>(kOp), nullptr, voxels,
+                        (voxels + kReduceTile - 1) / kReduceTile, maps.shape[0], options.num_layers + 1};
   const auto parts = queue.scratch<LayerPartial>(task.maps_n * task.tiles * task.rows);
   const auto beyond = queue.zeros<int>(1);
   sum_all(queue, task, parts.data(), beyond.data());

@@ -44,7 +44,9 @@ class Axis {
         end[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(i) + 1;
       }
     }
-    for (const std::vector<std::int32_t>* part : {&taps.high, &std::as_const(first), &std::as_const(end)}) all.insert(all.end(), part->begin(), part->end());
+    for (const std::vector<std::int32_t>* part : {&taps.high, &std::as_const(first), &std::as_const(end)}) {
+      all.insert(all.end(), part->begin(), part->end());
+    }
     indices_ = queue.upload(all);
     t_ = queue.upload(taps.t);
     const std::int32_t* at = indices_.data();
@@ -172,7 +174,8 @@ void layer_weights_cuda(const ArrayView& labels, const ArrayView& out, int num_l
   const GridMap map = grid_map_or_default(grid_map, task.grid, task.map);
   is_axis_aligned(map) ? spread_aligned(queue, task, map) : spread_oblique(queue, task, map);
   const int label = queue.read(highest.data(), 1)[0];
-  expects(label == 0, kOp, "labels from 0 to num_layers = " + std::to_string(num_layers), "label " + std::to_string(label));
+  expects(label == 0, kOp, "labels from 0 to num_layers = " + std::to_string(num_layers),
+          "label " + std::to_string(label));
 }
 
 }  // namespace layer_fast::impl

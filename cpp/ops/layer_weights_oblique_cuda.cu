@@ -98,7 +98,8 @@ void spread_oblique(cuda::Queue& queue, const WeightsTask& task, const GridMap& 
                     task.rows, strands, parts.data(), task.highest};
   std::copy(map.begin(), map.begin() + 12, given.grid);
   queue.run(spread_strands, dim3(cuda::blocks_for(strands * cells, kThreads)), dim3(kThreads), 0, given);
-  queue.run(add_strands, dim3(cuda::blocks_for(width, kThreads)), dim3(kThreads), 0, parts.data(), strands, width, task.out);
+  queue.run(add_strands, dim3(cuda::blocks_for(width, kThreads)), dim3(kThreads), 0, parts.data(), strands, width,
+            task.out);
 }
 
 }  // namespace layer_fast::impl

@@ -21,7 +21,8 @@ struct DeviceBracket {
 };
 
 template <class Voxels>
-__global__ void sample_voxels(Voxels voxels, std::int64_t number, std::int64_t stride, float* values, std::uint8_t* labels) {
+__global__ void sample_voxels(Voxels voxels, std::int64_t number, std::int64_t stride, float* values,
+                              std::uint8_t* labels) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kSweepThreads + threadIdx.x;
   if (i >= number) return;
   const std::int64_t place = sample_place(i, stride);
@@ -157,8 +158,9 @@ __global__ void sum_pieces(Voxels voxels, const float* bounds, const char* wante
 }
 
 // A thread has one layer of one strip.
-static __global__ void sum_strips(const double* sums, const std::int64_t* counts, std::int64_t pieces, std::int64_t per_strip,
-                                  std::int64_t strips, int layers, double* strip_sums, std::int64_t* strip_counts) {
+static __global__ void sum_strips(const double* sums, const std::int64_t* counts, std::int64_t pieces,
+                                  std::int64_t per_strip, std::int64_t strips, int layers, double* strip_sums,
+                                  std::int64_t* strip_counts) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kSweepThreads + threadIdx.x, strip = i / layers;
   if (strip >= strips) return;
   double sum = 0.0;

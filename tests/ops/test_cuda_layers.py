@@ -1,4 +1,4 @@
-"""CUDA twins of the layer and intensity ops give the CPU's bytes: all ways through their kernels, any order of blocks."""
+"""CUDA twins of the layer and intensity ops give the CPU's bytes: every way through their kernels."""
 
 from __future__ import annotations
 
