@@ -14,6 +14,7 @@ from gpu_cases import BIG, LAYERS, NET, Call, Case, blocks
 from layer_fast import ops
 
 ROWS = range(LAYERS + 1)
+HALF = (BIG[0] // 2, BIG[1] // 2, BIG[2] // 2)
 
 
 def layered(cupy: Any, torch: Any, rng: Any) -> Iterator[Case]:
@@ -84,9 +85,9 @@ def reduced_otherwise(cupy: Any, rng: Any) -> Iterator[Case]:
                {"cupy masks, median and p95 alone": quantiles})  # fmt: skip
     yield Case(f"layer_reduce {BIG}, histogram of 64 bins", moved,
                lambda: ops.layer_reduce(values, labels, num_layers=LAYERS, histogram=(0.0, 1.0, 64)))  # fmt: skip
-    soft = rng.random((LAYERS + 1, 256, 192, 128), dtype=np.float32)
-    part = values[:256, :192, :128].copy()
-    yield Case("layer_reduce (256, 192, 128), soft weights", soft.nbytes + part.nbytes,
+    soft = rng.random((LAYERS + 1, *HALF), dtype=np.float32)
+    part = values[: HALF[0], : HALF[1], : HALF[2]].copy()
+    yield Case(f"layer_reduce {HALF}, soft weights", soft.nbytes + part.nbytes,
                lambda: ops.layer_reduce(part, None, num_layers=LAYERS, weights=soft),
                {"cupy tensordot, sum alone": lambda: cupy.tensordot(soft, part, 3)})  # fmt: skip
     organs = (labels * 17).astype(np.uint8)
@@ -100,7 +101,7 @@ def coarse(cupy: Any, torch: Any, rng: Any) -> Iterator[Case]:
     peers = {"torch interpolate alone": lambda: torch.nn.functional.interpolate(tensor, BIG, mode="trilinear")}
     yield Case(f"layer_reduce of a coarse map {BIG}", labels.nbytes + cam.nbytes,
                lambda: ops.layer_reduce(cam, labels, num_layers=LAYERS), peers)  # fmt: skip
-    fine = rng.random((256, 192, 128), dtype=np.float32)
+    fine = rng.random(HALF, dtype=np.float32)
     yield Case(f"layer_reduce of a half-size map {BIG}", labels.nbytes + fine.nbytes,
                lambda: ops.layer_reduce(fine, labels, num_layers=LAYERS))  # fmt: skip
     turned = np.diag([1 / 16, 1 / 16, 1 / 16, 1.0])
