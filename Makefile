@@ -9,7 +9,7 @@ export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: demo test tensorrt rivals bench validate lint clean
+.PHONY: demo test tensorrt rivals bench validate gpu-build gpu-ops gpu-sanitize lint clean
 
 demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
@@ -44,6 +44,22 @@ bench: rivals
 validate: $(STAMP)/test
 	$(BIN)/python -m layer_fast.validation --out benchmarks/results --commit "$$(git rev-parse --short=12 HEAD 2>/dev/null)"
 	$(BIN)/python -m layer_fast.validation.page --results benchmarks/results --page docs/validation.md
+
+# Commands for a machine with a GPU. They need no package registry: PYTHON has numpy, CuPy, torch, pybind11 and pytest,
+# and cmake and nvcc are on the PATH. Each can be called again and goes on where it stopped. They have not been run yet.
+GPU_ENV := PYTHONPATH=$(CURDIR)/python LAYER_FAST_REQUIRE_CUDA=1
+
+gpu-build:
+	cmake -S . -B build/gpu -DPython_EXECUTABLE="$$(command -v $(PYTHON))" -DLAYER_FAST_DEV=ON -DLAYER_FAST_CUDA=ON \
+		-DLAYER_FAST_CUDA_ARCHITECTURES=RELEASE
+	cmake --build build/gpu --parallel
+
+gpu-ops: gpu-build
+	$(GPU_ENV) $(PYTHON) -m pytest tests/ops -q -m needs_cuda
+	$(GPU_ENV) $(PYTHON) benchmarks/bench_gpu_ops.py
+
+gpu-sanitize: gpu-build
+	$(GPU_ENV) $(PYTHON) tests/gpu/sanitize.py
 
 lint: $(STAMP)/test
 	$(BIN)/ruff check python tests benchmarks
