@@ -8,12 +8,13 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, make_config, thread_budget
-from .engines import engine_facts
-from .engines.choice import choose
+from .engines import facts_of, run_precision
+from .engines.placing import Wanted, place
 from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
 from .steps.compiled import Graphs
@@ -27,8 +28,11 @@ from .steps.read import align, read
 from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
 from .steps.segment import given_masks, no_segmenter, segment
+from .steps.sizes import opened_probe
 from .timing import StageTimes
 from .types import Failure, LayerMask, Scan, ScanRecord, ScanRef
+
+GPU_LANES = 4  # each holds the activations of its engines; what they share is one GPU
 
 
 class Pipeline:
@@ -58,6 +62,8 @@ class Pipeline:
         self._graphs = Graphs(self.config.target)
         self._choose_engine(kept_choice)
         self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
+        if self._device == "cuda" and not self.config.lanes:
+            self.lanes = min(self.lanes, GPU_LANES)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._made: list[Lane] = []
         first = self._borrow_lane()
@@ -129,11 +135,13 @@ class Pipeline:
         segmenter = (self.models.segmenter,) if self.models.segmenter and c.mask != "given" else ()
         graphs = self._graphs
         probes = lambda: [probe(packages[0], c, graphs), *checks((*segmenter, *packages), c, graphs)]  # noqa: E731
-        self.engine_choice = choose(c.engine, probes, threads=c.engine_threads, precision=c.precision, kept=kept)
-        self._engine: str = self.engine_choice["chosen"]
-        self.facts = RunFacts.of(self.models, c, engine_facts(self._engine, c.engine_threads, c.precision))
-        reduced = c.precision != "float32"
-        self.precision_agreement = precision_agreement(packages, c, graphs, self._engine) if reduced else None
+        wanted = Wanted(c.engine, c.device, c.precision, c.engine_threads)
+        self.engine_choice = place(wanted, probes, partial(opened_probe, c), kept)
+        self._engine, self._device = str(self.engine_choice["chosen"]), str(self.engine_choice.get("device", "cpu"))
+        self.facts = RunFacts.of(self.models, c, facts_of(self.engine_choice, c.engine_threads, c.precision))
+        reduced = run_precision(self._engine, c.precision) != "float32"
+        agreement = precision_agreement(packages, c, graphs, self._engine, self._device) if reduced else None
+        self.precision_agreement = agreement
 
     def _borrow_lane(self) -> Lane:
         try:
@@ -141,7 +149,7 @@ class Pipeline:
         except queue.Empty:
             c = self.config
             share = max(1, thread_budget() // self.lanes)
-            lane = Lane(self._engine, c, share, self._graphs)
+            lane = Lane(self._engine, c, share, self._graphs, device=self._device)
             self._made.append(lane)
             return lane
 

@@ -14,6 +14,7 @@ from ..errors import ModelError
 from ..models import ModelPackage
 from ..timing import StageTimes
 from .compiled import Graphs
+from .sizes import options, precision_of
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Lane:
     op_threads: int  # the lane's share of the thread budget for native ops, whose bytes do not depend on it
     graphs: Graphs
     times: StageTimes = field(default_factory=StageTimes)
+    device: str = "cpu"  # of the engines
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -59,8 +61,10 @@ class Lane:
         if key not in self._engines:
             model = self.graphs.of(package, kind)
             label = f"{package.manifest.name} ({kind})"
+            more = options(self.device, package, kind, self.config)
+            precision = precision_of(self.engine, kind, self.config)
             self._engines[key] = open_engine(
-                self.engine, model, threads=self.config.engine_threads, label=label, precision=self.config.precision
+                self.engine, model, threads=self.config.engine_threads, label=label, precision=precision, **more
             )
         return self._engines[key]
 

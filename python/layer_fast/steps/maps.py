@@ -17,6 +17,7 @@ from ..errors import StepFailure
 from ..models import ModelPackage
 from ..models.fill import AXES
 from ..models.graph_checks import added_output
+from .compiled import even_batch
 from .lane import Lane
 
 Image = NDArray[np.float32]
@@ -51,12 +52,6 @@ class GradientGraph:
 
     def batch_of(self, count: int) -> int:
         return even_batch(count, self.limit)
-
-
-def even_batch(count: int, limit: int) -> int:
-    """The batch size for `count` inputs: as few calls as the limit allows, of equal size."""
-    calls = -(-count // limit)
-    return -(-count // calls)
 
 
 def class_activation_maps(
