@@ -50,9 +50,7 @@ def choose_engine(wanted: str) -> str:
     return name
 
 
-def engine_facts(
-    name: str, threads: int, precision: str = "float32", device: str = "cpu"
-) -> dict[str, str | int]:
+def engine_facts(name: str, threads: int, precision: str = "float32", device: str = "cpu") -> dict[str, str | int]:
     """What is fixed at the start of a run because it may move low bits. Part of every record's key."""
     facts: dict[str, str | int] = {"engine": name, "precision": precision, "threads": threads}
     if device == "cpu":

@@ -156,5 +156,3 @@ def _torch() -> DeviceLibrary:
 
 
 _LIBRARIES: dict[str, Callable[[], DeviceLibrary]] = {"cupy": _cupy, "torch": _torch}
-
-

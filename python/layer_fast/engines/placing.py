@@ -53,7 +53,7 @@ def place(
     why = VARIABLE if named and named != "auto" else "asked for"
     engine = named if named and named != "auto" else engine
     if engine == "tensorrt" or (engine != "auto" and device == "cuda"):
-        check_device(engine, "cuda" if device == "auto" else device)
+        check_device(engine, "cuda" if wanted.device == "auto" else wanted.device)  # a name overrides the variable
         _check(engine, wanted, probes(), opened)
         return _chosen(engine, why, {})
     no_gpu = device == "auto" and cuda.driver().missing is not None
@@ -98,9 +98,7 @@ def _climb(wanted: Wanted, probes: Callable[[], Sequence[Probe]], opened: Open) 
     return {**choice, "why": why, "left_out": {**left_out, **choice["left_out"]}}
 
 
-def _go_on(
-    kept: dict[str, Any], wanted: Wanted, probes: Callable[[], Sequence[Probe]], opened: Open
-) -> dict[str, Any]:
+def _go_on(kept: dict[str, Any], wanted: Wanted, probes: Callable[[], Sequence[Probe]], opened: Open) -> dict[str, Any]:
     """The engine of the run on the GPU, so that its records come from one engine."""
     try:
         _try(str(kept["chosen"]), wanted, probes(), opened)

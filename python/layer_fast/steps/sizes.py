@@ -51,6 +51,4 @@ def precision_of(engine: str, kind: str, config: RunConfig) -> str:
 def opened_probe(config: RunConfig, name: str, probe: Any, device: str, precision: str) -> Engine:
     """Open a probe's graph as a run would (engines.placing.Open)."""
     more = {"device": device, "sizes": probe.sizes, "cache": config.engine_cache} if device != "cpu" else {}
-    return open_engine(
-        name, probe.model, threads=config.engine_threads, label=probe.label, precision=precision, **more
-    )
+    return open_engine(name, probe.model, threads=config.engine_threads, label=probe.label, precision=precision, **more)

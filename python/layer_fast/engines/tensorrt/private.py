@@ -37,7 +37,6 @@ class PrivateFolder:
                               f"{error.strerror}; set LAYER_FAST_CACHE to another one") from error  # fmt: skip
         facts = os.fstat(self._folder)
         if facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
-            os.close(self._folder)
             raise EngineError(f"engine cache {path}: expected a folder of your own with mode 0700, found owner "
                               f"{facts.st_uid}, mode {stat.S_IMODE(facts.st_mode):04o}; chmod 700 it, or set "
                               f"LAYER_FAST_CACHE to another one")  # fmt: skip
