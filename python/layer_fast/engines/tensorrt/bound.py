@@ -32,7 +32,11 @@ class Bound:
         for name, shape in shapes.items():
             if not self._context.set_input_shape(name, shape):
                 raise self._failed(f"take {name} {list(shape)}")
-        if missing := self._context.infer_shapes():
+        try:
+            missing = self._context.infer_shapes()
+        except RuntimeError as error:  # the bindings' own
+            raise self._failed(f"work out its shapes ({error})") from error
+        if missing:
             raise EngineError(f"{recipe.label}: expected all sizes to follow from the inputs; open are {missing}")
         self.outputs: dict[str, tuple[Shape, np.dtype[Any]]] = {
             name: (tuple(self._context.get_tensor_shape(name)), dtype) for name, dtype in loaded.outputs.items()

@@ -19,7 +19,7 @@ from .bound import Bound
 from .build import Recipe
 from .cache import EngineCache, folder
 from .library import Library, find
-from .loaded import load
+from .loaded import Loaded, load
 from .profiles import Shape, profiles
 
 PRECISIONS = ("float32", "float16")
@@ -42,10 +42,18 @@ class TensorRtEngine:
         cache: str = "",
     ) -> None:  # fmt: skip
         gpu = cuda.first_gpu()
-        library = find()
-        self._label, self._own = label, any_library()
-        recipe, self._ports = recipe_of(model, label, precision, sizes or Sizes(), library, gpu)
-        self._loaded = load(recipe, EngineCache(folder(cache)), gpu)
+        recipe, ports = recipe_of(model, label, precision, sizes or Sizes(), find(), gpu)
+        self._hold(load(recipe, EngineCache(folder(cache)), gpu), ports)
+
+    @classmethod
+    def around(cls, loaded: Loaded, ports: list[Port]) -> TensorRtEngine:
+        """An engine that is loaded already."""
+        made = cls.__new__(cls)
+        made._hold(loaded, ports)
+        return made
+
+    def _hold(self, loaded: Loaded, ports: list[Port]) -> None:
+        self._label, self._loaded, self._ports, self._own = loaded.recipe.label, loaded, ports, any_library()
         self._streams: dict[str, Stream] = {}
         self._bound: dict[tuple[str, tuple[Shape, ...]], Bound] = {}
         self._staged: dict[tuple[str, Shape], tuple[NDArray[Any], Any]] = {}
