@@ -99,6 +99,17 @@ def _move(to: int, source: int, size: int) -> None:
     ctypes.memmove(to, source, size)
 
 
+def _view(owner: Any) -> np.ndarray:
+    import ctypes
+
+    held = owner.__cuda_array_interface__
+    kind = np.dtype(held["typestr"])
+    size = int(np.prod(held["shape"])) * kind.itemsize
+    memory = (ctypes.c_char * size).from_address(held["data"][0])
+    memory.owner = owner  # type: ignore[attr-defined]
+    return np.frombuffer(memory, kind).reshape(held["shape"])
+
+
 class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
     """An array "on the device". Anything but a scalar that comes from NumPy is refused, as CuPy refuses it."""
 
@@ -196,6 +207,8 @@ def module(machine: Machine) -> types.ModuleType:
     def asarray(value: Any, dtype: Any = None) -> ndarray:
         if isinstance(value, ndarray):
             return value
+        if hasattr(value, "__cuda_array_interface__"):  # memory of the device that another library owns
+            return ndarray(_view(value), machine)
         host = np.asarray(value, dtype)
         machine.copies.append(("upload", host.nbytes))
         return ndarray(host.copy(), machine)
