@@ -14,14 +14,16 @@ from typing import Any
 
 from .config import RunConfig, make_config, thread_budget
 from .engines import facts_of, run_precision
-from .engines.placing import Wanted, place
+from .engines.placing import Trial, Wanted, may_use_gpu, place
 from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
 from .steps.compiled import Graphs
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
 from .steps.lane import Lane, check_profile
+from .steps.memory import GpuPlan
 from .steps.picture import save_pictures
+from .steps.place import Host, places
 from .steps.prepare import ModelInput, Shared, prepare
 from .steps.probe import checks, precision_agreement, probe
 from .steps.read import align, read
@@ -61,9 +63,7 @@ class Pipeline:
             check_profile(package, self.config)  # before anything slow
         self._graphs = Graphs(self.config.target)
         self._choose_engine(kept_choice)
-        self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
-        if self._device == "cuda" and not self.config.lanes:
-            self.lanes = min(self.lanes, GPU_LANES)
+        self.lanes = self._lane_count(self._device)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._made: list[Lane] = []
         first = self._borrow_lane()
@@ -118,30 +118,58 @@ class Pipeline:
     def _batch(self, items: list[Scan | ScanRef], pictures: dict[str, Path]) -> list[ScanRecord]:
         lane = self._borrow_lane()
         try:
-            works = self._read(items, lane)
-            self._mask(works, lane)
-            for package in self._classifiers():
-                self._explain(package, works, lane)
-            self._refuse_unexplained(works)
-            self._reduce(works, lane)
-            self._save_pictures(works, lane, pictures)
-            with lane.times.stage("record"):
-                return [record(work, self.facts) for work in works]
+            with lane.place.active():
+                return self._steps(items, pictures, lane)
         finally:
             self._idle.put(lane)
 
+    def _steps(self, items: list[Scan | ScanRef], pictures: dict[str, Path], lane: Lane) -> list[ScanRecord]:
+        works = self._read(items, lane)
+        self._mask(works, lane)
+        for package in self._classifiers():
+            self._explain(package, works, lane)
+        self._refuse_unexplained(works)
+        self._reduce(works, lane)
+        self._save_pictures(works, lane, pictures)
+        with lane.times.stage("record"):
+            return [record(work, self.facts) for work in works]
+
     def _choose_engine(self, kept: dict[str, Any] | None) -> None:
-        c, packages = self.config, self._classifiers()
-        segmenter = (self.models.segmenter,) if self.models.segmenter and c.mask != "given" else ()
-        graphs = self._graphs
-        probes = lambda: [probe(packages[0], c, graphs), *checks((*segmenter, *packages), c, graphs)]  # noqa: E731
-        wanted = Wanted(c.engine, c.device, c.precision, c.engine_threads)
-        self.engine_choice = place(wanted, probes, partial(opened_probe, c), kept)
+        asked, packages, graphs = self.config, self._classifiers(), self._graphs
+        segmenter = (self.models.segmenter,) if self.models.segmenter and asked.mask != "given" else ()
+        used = (*segmenter, *packages)
+        probes = lambda: [probe(packages[0], self.config, graphs), *checks(used, self.config, graphs)]  # noqa: E731
+        wanted = Wanted(asked.engine, asked.device, asked.precision, asked.engine_threads)
+        plan = GpuPlan.of(asked, used, kept, self._lane_count("cuda")) if may_use_gpu(wanted, kept) else None
+        self.config = plan.config if plan else asked
+
+        def smaller() -> bool:
+            changed = plan is not None and plan.halve()
+            self.config = plan.config if plan else asked
+            return changed
+
+        self.engine_choice = place(wanted, Trial(probes, partial(opened_probe, asked), smaller), kept)
+        on_gpu = self.engine_choice.get("device") == "cuda"
+        self.config = plan.config if plan and on_gpu else asked
+        if plan and on_gpu:
+            self.engine_choice = {**self.engine_choice, "batches": plan.facts()}
+        self._settle(packages)
+
+    def _settle(self, packages: list[ModelPackage]) -> None:
+        """What follows from the engine."""
+        c, graphs = self.config, self._graphs
         self._engine, self._device = str(self.engine_choice["chosen"]), str(self.engine_choice.get("device", "cpu"))
-        self.facts = RunFacts.of(self.models, c, facts_of(self.engine_choice, c.engine_threads, c.precision))
+        self._place, engine = places(self._device), facts_of(self.engine_choice, c.engine_threads, c.precision)
+        if self._device == "cuda":
+            engine["arrays"] = "host" if self._place is Host else "cuda"
+        self.facts = RunFacts.of(self.models, c, engine)
         reduced = run_precision(self._engine, c.precision) != "float32"
         agreement = precision_agreement(packages, c, graphs, self._engine, self._device) if reduced else None
         self.precision_agreement = agreement
+
+    def _lane_count(self, device: str) -> int:
+        many = max(1, thread_budget() // self.config.engine_threads)
+        return self.config.lanes or (many if device == "cpu" else min(many, GPU_LANES))
 
     def _borrow_lane(self) -> Lane:
         try:
@@ -149,7 +177,7 @@ class Pipeline:
         except queue.Empty:
             c = self.config
             share = max(1, thread_budget() // self.lanes)
-            lane = Lane(self._engine, c, share, self._graphs, device=self._device)
+            lane = Lane(self._engine, c, share, self._graphs, device=self._device, place=self._place())
             self._made.append(lane)
             return lane
 
@@ -202,7 +230,7 @@ class Pipeline:
 
         given = [work for work in works if is_given(work)]
         rest = [work for work in works if not is_given(work)]
-        advance("segment", given, lane, take=Work.need_scan, verb=given_masks, put=put)
+        advance("segment", given, lane, take=Work.need_scan, verb=lambda scans: given_masks(scans, lane), put=put)
         package = self.models.segmenter
         if package is None:
             advance("segment", rest, lane, take=Work.need_scan, verb=no_segmenter, put=put)

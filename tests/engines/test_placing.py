@@ -11,7 +11,7 @@ from layer_fast import engines
 from layer_fast.engines import choice, cuda, placing
 from layer_fast.engines.choice import Probe
 from layer_fast.engines.cuda import Driver, Gpu
-from layer_fast.engines.placing import Wanted, place
+from layer_fast.engines.placing import Trial, Wanted, place
 from layer_fast.engines.reasons import Unusable
 from layer_fast.errors import ConfigError, EngineError
 
@@ -58,8 +58,10 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
-def placed(machine: Machine, engine: str = "auto", device: str = "auto", precision: str = "auto", **more: Any) -> Any:
-    return place(Wanted(engine, device, precision, 1), lambda: [PROBE], machine.opened, **more)
+def placed(
+    machine: Machine, engine: str = "auto", device: str = "auto", precision: str = "auto", kept: Any = None, **more: Any
+) -> Any:
+    return place(Wanted(engine, device, precision, 1), Trial(lambda: [PROBE], machine.opened, **more), kept)
 
 
 def test_the_best_rung_that_works_is_taken(machine: Machine) -> None:

@@ -61,6 +61,10 @@ class DeviceLibrary(Protocol):
 
     def contiguous(self, array: Any) -> Any: ...
 
+    def free_bytes(self) -> int:
+        """Memory of the GPU that nobody holds."""
+        ...
+
     def wrapped(self, held: Any) -> Any:
         """An array over memory that an object with a CUDA array interface owns; it keeps the object alive."""
         ...

@@ -83,6 +83,9 @@ class CupyLibrary:
     def contiguous(self, array: Any) -> Any:
         return self._cupy.ascontiguousarray(array)
 
+    def free_bytes(self) -> int:
+        return int(self._cupy.cuda.runtime.memGetInfo()[0])
+
     def wrapped(self, held: Any) -> Any:
         return self._cupy.asarray(held)
 

@@ -80,6 +80,9 @@ class TorchLibrary:
     def contiguous(self, array: Any) -> Any:
         return array.contiguous()
 
+    def free_bytes(self) -> int:
+        return int(self._torch.cuda.mem_get_info()[0])
+
     def wrapped(self, held: Any) -> Any:
         return self._torch.as_tensor(held, device="cuda")
 

@@ -29,17 +29,19 @@ def coalition_logits(
     """
     manifest, image = package.manifest, model_input.image
     labels = model_labels(mask, image.shape[1:], lane)
-    fill = fill_image(labels, _profile(package), manifest.depth_axis)
+    profile = lane.constant(f"profile {package.sha256}", _profile(package))
+    fill = fill_image(labels, profile, manifest.depth_axis)
+    sets = lane.constant("coalitions", COALITIONS)
     engine, size = lane.forward(package), _batch(package, image, lane)
     parts = []
     for start in range(0, len(COALITIONS), size):
-        chunk = COALITIONS[start : start + size]
+        chunk = sets[start : start + size]
         with lane.times.stage("explain.compose"):
             composed = lane.buffer("composed", (len(chunk), *image.shape))
             ops.layer_compose(image, labels, chunk, fill_values=fill, out=composed, threads=lane.op_threads)
         with lane.times.stage("explain.coalitions"):
             parts.append(run_padded(engine, {manifest.input: composed}, (manifest.output,), size)[0])
-    values = np.concatenate(parts)
+    values = lane.place.take(np.concatenate(parts))
     if not np.isfinite(values).all():
         raise StepFailure("coalition_nonfinite", "a composed input gave NaN or Inf", input_at_fault=False)
     return values

@@ -14,6 +14,7 @@ from ..errors import ModelError
 from ..models import ModelPackage
 from ..timing import StageTimes
 from .compiled import Graphs
+from .place import Host, Place
 from .sizes import options, precision_of
 
 
@@ -28,8 +29,10 @@ class Lane:
     graphs: Graphs
     times: StageTimes = field(default_factory=StageTimes)
     device: str = "cpu"  # of the engines
+    place: Place = field(default_factory=Host)  # of the arrays between upload and record
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _kept: dict[str, Any] = field(default_factory=dict)
 
     def forward(self, package: ModelPackage) -> Engine:
         """The package's graph over volumes as it is: output `logits`."""
@@ -53,8 +56,14 @@ class Lane:
         size = int(np.prod(shape))
         held = self._buffers.get(name)
         if held is None or held.size < size:
-            held = self._buffers[name] = np.empty(size, np.float32)
+            held = self._buffers[name] = self.place.empty((size,), np.float32)
         return held[:size].reshape(shape)
+
+    def constant(self, name: str, array: NDArray[Any]) -> Any:
+        """An array of the host where the lane's arrays are, brought there once."""
+        if name not in self._kept:
+            self._kept[name] = self.place.put(array)
+        return self._kept[name]
 
     def _open(self, package: ModelPackage, kind: str) -> Engine:
         key = (package.sha256, kind)
