@@ -42,7 +42,8 @@ def test_a_run_writes_tables_and_report(place: Path, tmp_path: Path) -> None:
     facts = json.loads(done.stdout)
     assert facts["counts"] == {"ok": 8}
     assert facts["complete"] is True
-    for name in ("scans.parquet", "layers.parquet", "coalitions.parquet", "claims.json", "run.json", "report.html"):
+    tables = ("scans.parquet", "layers.parquet", "coalitions.parquet")
+    for name in (*tables, "claims.json", "games.json", "run.json", "report.html"):
         assert (tmp_path / name).stat().st_size > 0
     assert "bottleneck" not in done.stdout
     again = layer_fast("report", tmp_path)

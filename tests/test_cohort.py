@@ -41,8 +41,8 @@ def whole(models: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_tables_hold_every_scan_setup_method_and_region(whole: Path) -> None:
     layers = rows(whole, "layers")
-    assert len(layers) == 8 * 3 * 3 * 11
-    assert len(rows(whole, "coalitions")) == 8 * 3 * 2
+    assert len(layers) == 8 * 3 * (1 + 2 * 2) * 11  # gradcam; ablation and Shapley under two fills
+    assert len(rows(whole, "coalitions")) == 8 * 3 * 2 * 2
     assert [r["scan_id"] for r in rows(whole, "scans")] == [f"s{i:03d}" for i in range(8)]
     assert {r["exposure"] for r in layers} == {"unseen"}
     assert rows(whole, "scans")[3]["age"] == "23", "the user's own column is carried"

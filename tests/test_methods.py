@@ -69,7 +69,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def process(models: Path, **options: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
-    record = lf.Pipeline(models, {"methods": METHODS, **options}).process(scan())
+    record = lf.Pipeline(models, {"methods": METHODS, "fills": ("cohort_profile",), **options}).process(scan())
     assert record.status == "ok", record.message
     return {(r["method"], r["channel"], f"{r['region_kind']}:{r['region']}"): r for r in record.layers}
 
@@ -112,7 +112,7 @@ def test_other_targets(models: Path, kind: str) -> None:
     own = logits(image())
     (margin,) = {row["margin"] for row in found.values()}  # the margin column does not follow the target
     assert margin == pytest.approx(own[1] - own[0], rel=tolerances.ENGINE_RTOL)
-    record = lf.Pipeline(models, {"methods": ("layer_shapley",)}).process(scan())
+    record = lf.Pipeline(models, {"methods": ("layer_shapley",), "fills": ("cohort_profile",)}).process(scan())
     values = {c["output"]: np.array(c["values"]) for c in record.coalitions}
     case, control = values["logit:case"], values["logit:control"]
     v = case if kind == "logit" else 1 / (1 + np.exp(control - case))

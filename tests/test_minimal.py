@@ -25,7 +25,7 @@ def record(models: Path) -> lf.ScanRecord:
     affine = np.diag([*tiny.SPACING, 1.0])
     volume = lf.Volume(tiny.bmode(0), affine, tiny.SPACING, "bmode")
     scan = lf.Scan(lf.ScanRef("one", "p1", label="case"), {"bmode": volume}, {}, {"bmode": "0" * 64})
-    return lf.Pipeline(models).process(scan)
+    return lf.Pipeline(models, {"fills": ("cohort_profile",)}).process(scan)
 
 
 def features(image: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -63,14 +63,15 @@ def out(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_margin_is_the_log_odds_against_the_rest(out: Path) -> None:
     rows = parquet.read_table(out / "layers.parquet").to_pylist()
-    values = {(r["scan_id"], r["output"]): np.array(r["values"]) for r in
+    values = {(r["scan_id"], r["fill"], r["output"]): np.array(r["values"]) for r in
               parquet.read_table(out / "coalitions.parquet").to_pylist()}  # fmt: skip
     assert {row["target"] for row in rows} == {"margin:case-rest"}
     for row in rows:
         if row["method"] == "layer_shapley" and row["region"] == "dermis":
-            logit = {name: values[row["scan_id"], f"logit:{name}"] for name in CLASSES}
+            logit = {name: values[row["scan_id"], row["fill"], f"logit:{name}"] for name in CLASSES}
             odds = logit["case"] - np.logaddexp(logit["control"], logit["other"])
-            own = [r for r in rows if r["scan_id"] == row["scan_id"] and r["method"] == "layer_shapley"]
+            same = ("scan_id", "method", "fill")
+            own = [r for r in rows if all(r[name] == row[name] for name in same)]
             phi = sum(r["value"] for r in own if r["region_kind"] != "group")
             assert phi == pytest.approx(odds[127] - odds[0], abs=tolerances.ROUNDING)
             assert row["margin"] == pytest.approx(odds[127], rel=tolerances.ENGINE_RTOL)

@@ -113,3 +113,10 @@ LAYER_PARITY = 1e-4
 # Numbers of a map of some dozen voxels in float64 against the same sums in another order; a min-max or z-score divides
 # by a difference that may be a thousandth of its terms.
 MAP_NUMBERS = 1e-9
+
+# --- fills ---
+# A float32 engine reads a layer's mean as a dot product of 128 terms of size 1/128, weights up to 2: worst case
+# 2 * 900 * 2**-24 over the whole input, for its own mean and for a shuffle of its voxels alike.
+BLIND_FILL = 1.1e-4
+# A float32 fill against float64 loops: one rounding of numbers in [0, 1].
+FILL_ROUNDING = 1e-7

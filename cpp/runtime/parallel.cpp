@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/placement.hpp"
+
 #ifdef __unix__
 #include <pthread.h>
 #endif
@@ -133,11 +135,16 @@ void parallel_phases(std::int64_t phases, const std::function<std::int64_t(std::
   const auto advance = [&job]() noexcept { job.advance(); };
   std::barrier rendezvous(places.helpers() + 1, advance);
   const auto wait = [&rendezvous] { rendezvous.arrive_and_wait(); };
+  const Placement placement(places.helpers());
   std::vector<std::thread> helpers;
   helpers.reserve(static_cast<std::size_t>(places.helpers()));
   for (int worker = 1; worker <= places.helpers(); ++worker) {
     try {
-      helpers.emplace_back([&job, &wait, worker] { job.work(worker, wait); });
+      helpers.emplace_back([&, worker] {
+        placement.release();
+        job.work(worker, wait);
+      });
+      placement.move_away(helpers.back());
     } catch (const std::system_error&) {  // no more threads to be had: those that run do all the tiles
       for (; worker <= places.helpers(); ++worker) rendezvous.arrive_and_drop();
     }

@@ -189,7 +189,8 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
 
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings)[.]json|config[.]yaml|(?:scans|layers|coalitions)[.]parquet|claims[.]json|report[.]html")
+    tables = "(?:scans|layers|coalitions)[.]parquet"
+    sweep(out, f"(?:run|timings|claims|games|stats)[.]json|config[.]yaml|{tables}|report[.]html")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")
@@ -244,6 +245,7 @@ def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[
         "config": pipeline.config.model_dump(mode="json"), "config_sha256": pipeline.config.sha256(),
         "engine": pipeline.facts.fixed["engine"], "engine_choice": pipeline.engine_choice,
         "precision_agreement": pipeline.precision_agreement, "models": packages,
+        "donors": pipeline.donors.facts() if pipeline.donors is not None else [],
         "notice": "Research use only. Not a medical device. What a model uses is not what causes pain.",
     }  # fmt: skip
     write_atomic(out / "run.json", _json(facts))

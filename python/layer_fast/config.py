@@ -14,16 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .errors import ConfigError
 from .files import read_yaml
+from .fills import DEFAULT_FILLS, FILLS
 from .types import MODALITIES, SETUPS
 
-RESULT_VERSION = 3  # raise it with every change that moves a number; records of other versions are redone
+RESULT_VERSION = 4  # raise it with every change that moves a number; records of other versions are redone
 
 CAM_METHODS: tuple[str, ...] = ("gradcam", "hirescam")
 GRADIENT_METHODS: tuple[str, ...] = ("gradient", "input_x_gradient", "integrated_gradients", "smoothgrad")
 VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
 METHODS = CAM_METHODS + GRADIENT_METHODS + VALUE_METHODS
 DEFAULT_METHODS = ("gradcam", *VALUE_METHODS)
-FILLS: tuple[str, ...] = ("cohort_profile",)
 
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 
@@ -31,6 +31,7 @@ RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 # (Engine, device, threads and precision are in the key as facts: what "auto" chose, not the word.)
 _EXECUTION = (
     "lanes", "pictures", "max_bad_share", "engine", "device", "engine_threads", "precision", "engine_cache",
+    "donors",  # their content is in the key, not where they lie
 )  # fmt: skip
 
 
@@ -42,7 +43,8 @@ class RunConfig(BaseModel):
     setups: tuple[str, ...] = SETUPS  # those without a model or a volume are skipped
     methods: tuple[str, ...] = DEFAULT_METHODS  # how layer values are made
     target: Literal["margin", "logit", "probability"] = "margin"  # what is explained, of the manifest's positive class
-    fill: Literal["cohort_profile"] = "cohort_profile"  # what replaces a removed layer
+    fills: tuple[str, ...] = DEFAULT_FILLS  # what replaces a removed layer; each asks for 127 forwards more a scan
+    donors: str | None = None  # cohort table of the scans that the fill `donor` takes layers from, with masks
     ig_steps: int = Field(32, ge=1, le=1024)  # Gauss-Legendre nodes of integrated_gradients
     ig_baseline: Literal["zero", "cohort_profile"] = "zero"  # where its path starts; zero: lower end of each window
     smoothgrad_samples: int = Field(16, ge=1, le=1024)  # noisy copies that smoothgrad averages over
@@ -75,6 +77,13 @@ class RunConfig(BaseModel):
     @classmethod
     def _known_methods(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known("method", value, METHODS)
+
+    @field_validator("fills")
+    @classmethod
+    def _known_fills(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError(f"expected at least one fill; known: {', '.join(FILLS)}")
+        return _known("fill", value, FILLS)
 
     @field_validator("resolution_mm")
     @classmethod

@@ -8,29 +8,28 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, make_config, thread_budget
 from .engines import facts_of, run_precision
-from .engines.placing import Trial, Wanted, may_use_gpu, place
 from .errors import ConfigError
 from .models import ModelPackage, Models, load_models
+from .steps.chosen import choose_engine
 from .steps.compiled import Graphs
+from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
 from .steps.lane import Lane, check_profile
-from .steps.memory import GpuPlan
 from .steps.picture import save_pictures
 from .steps.place import Host, places
 from .steps.prepare import ModelInput, Shared, prepare
-from .steps.probe import checks, precision_agreement, probe
+from .steps.probe import precision_agreement
 from .steps.read import align, read
 from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
 from .steps.segment import given_masks, no_segmenter, segment
-from .steps.sizes import opened_probe
 from .timing import StageTimes
 from .types import Failure, LayerMask, Scan, ScanRecord, ScanRef
 
@@ -62,6 +61,9 @@ class Pipeline:
         for package in self._classifiers():
             check_profile(package, self.config)  # before anything slow
         self._graphs = Graphs(self.config.target)
+        share = max(1, thread_budget())
+        loading = Lane("", self.config, share, self._graphs)  # native operations only: no engine is open yet
+        self.donors = load_donors(self.config, self._classifiers(), loading)
         self._choose_engine(kept_choice)
         self.lanes = self._lane_count(self._device)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
@@ -135,36 +137,17 @@ class Pipeline:
             return [record(work, self.facts) for work in works]
 
     def _choose_engine(self, kept: dict[str, Any] | None) -> None:
-        asked, packages, graphs = self.config, self._classifiers(), self._graphs
-        segmenter = (self.models.segmenter,) if self.models.segmenter and asked.mask != "given" else ()
-        used = (*segmenter, *packages)
-        probes = lambda: [probe(packages[0], self.config, graphs), *checks(used, self.config, graphs)]  # noqa: E731
-        wanted = Wanted(asked.engine, asked.device, asked.precision, asked.engine_threads)
-        plan = GpuPlan.of(asked, used, kept, self._lane_count("cuda")) if may_use_gpu(wanted, kept) else None
-        self.config = plan.config if plan else asked
-
-        def smaller() -> bool:
-            changed = plan is not None and plan.halve()
-            self.config = plan.config if plan else asked
-            return changed
-
-        self.engine_choice = place(wanted, Trial(probes, partial(opened_probe, asked), smaller), kept)
-        on_gpu = self.engine_choice.get("device") == "cuda"
-        self.config = plan.config if plan and on_gpu else asked
-        if plan and on_gpu:
-            self.engine_choice = {**self.engine_choice, "batches": plan.facts()}
-        self._settle(packages)
-
-    def _settle(self, packages: list[ModelPackage]) -> None:
-        """What follows from the engine."""
-        c, graphs = self.config, self._graphs
-        self._engine, self._device = str(self.engine_choice["chosen"]), str(self.engine_choice.get("device", "cpu"))
-        self._place, engine = places(self._device), facts_of(self.engine_choice, c.engine_threads, c.precision)
+        c = self.config
+        packages, segmenter = self._classifiers(), None if c.mask == "given" else self.models.segmenter
+        chosen = choose_engine(c, packages, segmenter, self._graphs, kept, self._lane_count("cuda"))
+        self.engine_choice, self._engine, self._device = chosen.choice, chosen.engine, chosen.device
+        self.config = c = chosen.config
+        self._place, facts = places(self._device), facts_of(self.engine_choice, c.engine_threads, c.precision)
         if self._device == "cuda":
-            engine["arrays"] = "host" if self._place is Host else "cuda"
-        self.facts = RunFacts.of(self.models, c, engine)
+            facts["arrays"] = "host" if self._place is Host else "cuda"
+        self.facts = RunFacts.of(self.models, c, facts, self.donors)
         reduced = run_precision(self._engine, c.precision) != "float32"
-        agreement = precision_agreement(packages, c, graphs, self._engine, self._device) if reduced else None
+        agreement = precision_agreement(packages, c, self._graphs, self._engine, self._device) if reduced else None
         self.precision_agreement = agreement
 
     def _lane_count(self, device: str) -> int:
@@ -206,7 +189,7 @@ class Pipeline:
 
     def _prepare(self, package: ModelPackage, works: list[Work], lane: Lane) -> None:
         def put(work: Work, model_input: ModelInput) -> None:
-            work.model_input = model_input
+            work.model_input = self._with_donor(model_input, work, package)
             work.flag(*model_input.flags)
 
         def take(work: Work) -> tuple[Scan, Shared]:
@@ -255,6 +238,13 @@ class Pipeline:
         able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
         self._prepare(package, able, lane)
         advance("explain", able, lane, take=lambda w: (w.model_input, w.need_mask()), verb=verb, put=put)
+
+    def _with_donor(self, made: ModelInput, work: Work, package: ModelPackage) -> ModelInput:
+        """What a classifier sees of the scan, with the donor of its layers where the run has donors."""
+        if self.donors is None or package.sha256 not in self.donors.inputs:
+            return made
+        chosen = self.donors.choose(work.ref.subject, work.need_scan().input_sha256)
+        return replace(made, donor=self.donors.inputs[package.sha256][chosen])
 
     def _refuse_unexplained(self, works: list[Work]) -> None:
         """A scan that no classifier could take has no numbers, so it is not ok."""

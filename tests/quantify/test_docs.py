@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from layer_fast.fills import FILL_FACTS
 from layer_fast.quantify import PRESETS, map_region_rows
 from layer_fast.quantify.gates import ELSEWHERE
 from layer_fast.tables import COALITION_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS
@@ -24,6 +25,14 @@ def test_every_definition_is_written_down_with_its_formula() -> None:
         formula = documented[name][1]
         assert preset.formula.removeprefix("phi_k = ").startswith(formula.removesuffix(", p = 7")), name
     assert all(any(name in row for row in documented) for name in ELSEWHERE)
+
+
+def test_every_fill_is_written_down() -> None:
+    documented = rows_of((DOCS / "definitions.md").read_text(encoding="utf-8"))
+    for name, facts in FILL_FACTS.items():
+        removes, formula = documented[name][1:3]
+        assert removes.startswith("yes") is facts.removes_content, name
+        assert formula.split(":")[0].startswith(facts.formula.split(":")[0][:25]), name
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from layer_fast.tables import COALITION_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS, ar
 EFFECTS: dict[str, dict[int, float]] = {"bmode": {5: 1.4}, "swe": {}, "both": {5: 1.0, 6: 0.8}}
 RUN = {
     "layer_fast": "0.1.0", "result_version": 1, "complete": True, "scans": 50, "counts": {"ok": 48},
-    "config": {"methods": ["gradcam", "layer_shapley"], "fill": "cohort_profile"}, "config_sha256": "ab" * 32,
+    "config": {"methods": ["gradcam", "layer_shapley"], "fills": ["cohort_profile"]}, "config_sha256": "ab" * 32,
     "engine": {"name": "onnxruntime", "version": "1.0", "threads": 1},
     "models": [{"name": "toy", "role": "classifier", "setup": s, "sha256": "cd" * 32} for s in EFFECTS],
 }  # fmt: skip

@@ -58,6 +58,8 @@ def run(
     config: Path | None = None,
     setups: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
     methods: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    fills: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    donors: Path | None = None,
     target: Literal["margin", "logit", "probability"] | None = None,
     mask: Literal["auto", "given", "model"] | None = None,
     geometry: Literal["refuse", "resample"] | None = None,
@@ -84,6 +86,11 @@ def run(
         bmode, swe, both.
     methods
         gradcam, hirescam, gradient, input_x_gradient, integrated_gradients, smoothgrad, layer_ablation, layer_shapley.
+    fills
+        What replaces a removed layer, each at the cost of 127 forwards a scan: cohort_profile, constant, donor, blur;
+        as diagnostics layer_mean, shuffle.
+    donors
+        Cohort table, with masks, of the scans that the fill donor takes layers from.
     target
         What is explained of the model's positive class: margin (against the negative class or all others), logit or
         probability.
@@ -103,7 +110,8 @@ def run(
     from .run import run_table
 
     given = {
-        "setups": setups, "methods": methods, "target": target, "mask": mask, "geometry": geometry,
+        "setups": setups, "methods": methods, "fills": fills, "donors": None if donors is None else str(donors),
+        "target": target, "mask": mask, "geometry": geometry,
         "engine": engine, "device": device, "precision": precision,
     }  # fmt: skip
     return run_table(cohort, models, out, config, {k: v for k, v in given.items() if v is not None}, as_json=json)

@@ -65,7 +65,7 @@ def _classifier(fields: dict[str, Any]) -> Iterator[str]:
     if fields["cam_candidates"]:
         yield f"  activations that could serve: {', '.join(fields['cam_candidates'])}"
     if fields["fill_profile"] is None:
-        yield "  fill profile: none, layer_ablation and layer_shapley are refused"
+        yield "  fill profile: none, layer_ablation and layer_shapley are refused but for the fills donor and blur"
     else:
         yield f"  fill profile: {fields['fill_profile']['bins']} depth bins"
         yield f"  SD of the target over the training scans: {fields['logit_sd_train']:g}"

@@ -61,7 +61,7 @@ def run_with_progress(table: Path, models: str, out: Path, options: RunConfig) -
 
 
 def write_summary(results: Path) -> dict[str, Any]:
-    """Cohort statistics, claims.json and report.html from the tables of a run."""
+    """claims.json, stats.json, games.json and report.html from the tables of a run."""
     import pyarrow.parquet as parquet
 
     from .. import quantify
@@ -69,16 +69,28 @@ def write_summary(results: Path) -> dict[str, Any]:
     for name in ("layers.parquet", "scans.parquet", "run.json"):
         if not (results / name).is_file():
             raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
+    classifiers = classifier_facts(results)
+    layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
+    summary = quantify.summary(layers, scans, **classifiers)
+    write_atomic(results / "claims.json", quantify.claims_json(summary))
+    statistics = quantify.cohort_statistics(layers, scans, **classifiers)
+    write_atomic(results / "stats.json", quantify.claims_json(statistics))
+    if (results / "coalitions.parquet").is_file():
+        coalitions = parquet.read_table(results / "coalitions.parquet")
+        found = quantify.games(layers, coalitions, scans, targets=classifiers["targets"])
+        write_atomic(results / "games.json", quantify.claims_json(found))
+    write_report(results)
+    return summary
+
+
+def classifier_facts(results: Path) -> dict[str, Any]:
+    """What statistics need of the classifiers of a run: `logit_sd` and `targets` of `quantify.summary`."""
     facts = _run_facts(results / "run.json")
     classifiers = [p for p in facts["models"] if p["target"] is not None]
     spread = {f"{p['setup']}/{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
     explained = [Target(**p["target"]) for p in classifiers]
     targets = {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
-    layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
-    summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
-    write_atomic(results / "claims.json", quantify.claims_json(summary))
-    write_report(results)
-    return summary
+    return {"logit_sd": spread, "targets": targets}
 
 
 def _run_facts(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fill import depth_bins, fill_image, mean_profile
+from .fill import constant_fill, depth_bins, fill_image, mean_profile
 from .loading import REFERENCE, Models, load_models
 from .manifest import Manifest
 from .package import ModelPackage, load_package
@@ -14,6 +14,7 @@ __all__ = [
     "Manifest",
     "ModelPackage",
     "Models",
+    "constant_fill",
     "depth_bins",
     "fill_image",
     "load_models",

@@ -1,4 +1,4 @@
-"""The fill `cohort_profile`: what replaces the content of a removed layer.
+"""The fills of a model package, `cohort_profile` and `constant`: what replaces the content of a removed layer.
 
 The profile holds the mean of the training subjects' model input by channel, label and relative depth. A voxel's
 relative depth is (its rank among the voxels of its label in its depth column + 1/2) / (their number), so the first
@@ -8,6 +8,7 @@ voxel of a layer of four lies at 1/8, whatever the layer's depth and thickness.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,20 @@ def fill_image(labels: NDArray[np.uint8], profile: NDArray[np.float32], depth_ax
     index += labels.astype(np.int32) * bins
     table = profile.reshape(channels, regions * bins).astype(np.float32, copy=False)
     return np.take(table, index, axis=1)
+
+
+def constant_fill(profile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fill values (C, num_layers + 1) float32 for `layer_compose`, the same for every label: the mean of the profile
+    (C, num_layers + 1, bins) over labels and bins.
+
+    Every label and bin counts alike, however thick the layer: weights by volume would be those of one scan or draw the
+    number towards the thickest layer, which would then be the one that hardly changes.
+    """
+    if profile.ndim != 3:
+        raise ValueError(f"[profile] expected (channels, labels, bins), got {profile.ndim} axes")
+    channels, regions, _ = profile.shape
+    mean = [fsum(channel.ravel().tolist()) / channel.size for channel in profile.astype(np.float64)]
+    return np.repeat(np.array(mean, np.float32)[:, None], regions, axis=1).reshape(channels, regions)
 
 
 def mean_profile(

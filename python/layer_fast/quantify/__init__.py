@@ -4,22 +4,25 @@ from .auc import Auc, subject_auc
 from .claims import Claim, decide
 from .cohort import CellStatistics, Settings, analyse
 from .definitions import PRESETS, Definition, definition
+from .games_file import games
 from .gates import Gate
 from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
+from .margins import target_of_logits
 from .reduction import Group, Reduction, house_groups, make_reduction, read_reductions, reductions_yaml
 from .reductions import DEFAULT_REDUCTIONS, REDUCTIONS, reduction
 from .regions import LAYER_ROWS, NUM_REGIONS, REGION_ORDER, Region
 from .rows import derive, join_flags, map_region_rows, value_region_rows
 from .shapley import ablation, interactions, shapley
 from .statistics import STATISTICS, StatisticFacts
+from .stats import cohort_statistics
 from .summary import CAPTION, DISCLAIMER, claims_json, summary
 from .tables import Cell, cells, columns
 
 __all__ = [
     "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS", "REGION_ORDER",
     "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Gate", "Group", "Interval", "Reduction",
-    "Region", "Settings", "StatisticFacts", "ablation", "analyse", "cells", "claims_json", "columns", "decide",
-    "definition", "derive", "difference_interval", "holm", "house_groups", "interactions", "join_flags",
-    "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
-    "reductions_yaml", "shapley", "subject_auc", "summary", "value_region_rows",
+    "Region", "Settings", "StatisticFacts", "ablation", "analyse", "cells", "claims_json", "cohort_statistics",
+    "columns", "decide", "definition", "derive", "difference_interval", "games", "holm", "house_groups", "interactions",
+    "join_flags", "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
+    "reductions_yaml", "shapley", "subject_auc", "summary", "target_of_logits", "value_region_rows",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fills import is_diagnostic
 from .cohort import CellStatistics, Settings, is_margin, region_values
 from .draws import Draws
 from .gates import ELSEWHERE, Gate, unchecked
@@ -62,7 +63,7 @@ def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate]
     against = _versus(stats, top, settings)
     others, p = against.others, against.p
     versus = tuple(_versus_row(j, against.interval, p, i) for i, j in enumerate(others))
-    if stats.cell.key["method"] != CLAIM_METHOD or not is_margin(stats.cell):
+    if stats.cell.key["method"] != CLAIM_METHOD or not is_margin(stats.cell) or is_diagnostic(stats.cell.key["fill"]):
         return _descriptive(stats, top, versus)
     elsewhere = tuple((checks or {}).get(name) or unchecked(name) for name in ELSEWHERE)
     gates = (*_cohort_gates(stats), *_layer_gates(stats, top, against, settings), *elsewhere)
@@ -73,7 +74,7 @@ def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate]
     names = tuple(REGION_ORDER[j].name for j in sorted(tied)) if len(tied) > 1 else ()
     name = None if top is None else REGION_ORDER[top].name
     if failed or top is None:
-        follows = {"beats_every_other"} if not contrast_holds else set()  # said by another gate already
+        follows = {"beats_every_other", "second_fill"} if not contrast_holds else set()  # said by another gate already
         follows |= {"layer_present"} if not held["subjects"] else set()
         told = [gate.reason for gate in failed if gate.name not in follows]
         tie = f" Cannot be told apart: {', '.join(map(_words, names))}." if names else ""
@@ -169,6 +170,8 @@ def _descriptive(stats: CellStatistics, top: int | None, versus: tuple[dict[str,
     why = "is not additive over layers" if method == "layer_ablation" else "reads a map"
     if not is_margin(stats.cell):
         why = f"of {stats.cell.key['target']} is not of a margin, for which the claim rule is written"
+    elif method == CLAIM_METHOD:
+        why = f"under the fill {stats.cell.key['fill']}, which keeps some of a layer's content, is a diagnostic"
     name = None if top is None else REGION_ORDER[top].name
     found = f"Largest class contrast: {_words(name)} ({stats.definition})." if name else "No contrast."
     text = f"{found} Descriptive only: {method} {why}, so it supports no claim."

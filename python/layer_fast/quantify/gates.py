@@ -44,4 +44,7 @@ def checks_of(
 ) -> dict[str, Gate]:
     """The gates of `ELSEWHERE` that can be judged for this cell. others: every cell of the tables, this one included;
     scans: the rows of scans.parquet by scan_id."""
-    return {}
+    from .second_fill import second_fill
+
+    found = {"second_fill": second_fill(stats, settings, others)}
+    return {name: gate for name, gate in found.items() if gate is not None}

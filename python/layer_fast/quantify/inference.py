@@ -83,7 +83,7 @@ def mean_interval(x: Float, draws: Draws, *, replicates: int, confidence: float 
         return m, np.sqrt(var)
 
     usable = valued(x) >= MIN_SUBJECTS
-    return _studentised(estimate, np.sqrt(v), replicate, x.size, replicates, confidence, usable)
+    return studentised(estimate, np.sqrt(v), replicate, x.size, replicates, confidence, usable)
 
 
 def difference_interval(
@@ -103,7 +103,7 @@ def difference_interval(
     def replicate(rows: slice) -> tuple[Float, Float]:
         return difference(case[i1[rows]], control[i0[rows]])
 
-    return _studentised(estimate, se, replicate, case.size + control.size, replicates, confidence, usable)
+    return studentised(estimate, se, replicate, case.size + control.size, replicates, confidence, usable)
 
 
 def permutation_p(case: Float, control: Float, draws: Draws, *, replicates: int) -> Float:
@@ -136,10 +136,15 @@ def holm(p: Float) -> Float:
     return out
 
 
-def _studentised(
+def studentised(
     estimate: Float, se: Float, replicate: Callable[[slice], tuple[Float, Float]], size: int, replicates: int,
     confidence: float, usable: NDArray[np.bool_],
 ) -> Interval:
+    """Studentised bootstrap interval (Davison and Hinkley 1997, section 5.2) of `estimate` with standard error `se`.
+
+    replicate(rows) gives estimates and standard errors (rows, *columns) of those replicates; size: numbers that one
+    replicate holds, which bounds the memory; NaN where a column is not usable.
+    """
     nothing = np.full_like(estimate, np.nan)
     if not usable.any():
         return Interval(estimate, se, nothing, nothing)

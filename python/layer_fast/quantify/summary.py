@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .answers import by_question
 from .claims import CLAIM_METHOD, Claim, decide
 from .cohort import USED, CellStatistics, Settings, analyse, is_margin
 from .comparisons import comparisons
@@ -67,7 +68,7 @@ def summary(
         "settings": _settings(Settings(seed=seed, replicates=replicates, map_definition=map_definition), pairs),
         "definitions": {name: d.as_dict() for name, d in PRESETS.items()},
         "scans": _scan_counts(by_scan),
-        "answers": [_answer(*result) for result in results if result[0].cell.key["method"] == CLAIM_METHOD],
+        "answers": by_question([_answer(*r) for r in results if r[0].cell.key["method"] == CLAIM_METHOD]),
         "cells": [_cell(*result) for result in results],
         "comparisons": [c for stats, own, _ in results for c in comparisons(stats, own)],
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..types import LAYERS, SETUPS
 from .figures import layer_bars, margin_strips
+from .fills import other_fills, primary
 from .slices import Example
 from .style import (
     COLOURS,
@@ -47,9 +48,9 @@ def build(
     claims: dict[str, Any], run: dict[str, Any], scans: list[dict[str, Any]], examples: list[Example]
 ) -> dict[str, Any]:
     """The template's context from claims.json, run.json, the rows of scans.parquet and the example slices."""
-    raw = sorted(claims["cells"], key=cell_order)
+    raw = sorted(primary(claims["cells"]), key=cell_order)
     cells = [_named(c) for c in raw]
-    compared = [c for c in claims["comparisons"] if c["method"] in COMPARED]
+    compared = [c for c in primary(claims["comparisons"]) if c["method"] in COMPARED]
     return {
         "caption": claims["caption"],
         "disclaimer": claims["disclaimer"],
@@ -104,6 +105,7 @@ def _answer(answer: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
         "headline": headline,
         "why": _sentence(answer["text"].split(". " if answer["driver"] else ": ", 1)[-1]),
         "gates": [_gate(g) for g in answer["gates"]],
+        "fills": other_fills(answer),
         "auc": cell["auc"],
         "n_case": cell["n_case"],
         "n_control": cell["n_control"],

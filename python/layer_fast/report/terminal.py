@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from .fills import other_fills, primary
 from .style import METHOD_TITLES, ROWS, cell_order, column_scale, interval, plain, region_title, shown, shown_title
 
 
 def layer_table_rows(summary: Mapping[str, Any], method: str = "layer_shapley") -> list[dict[str, str]]:
     """One row per region: {"region": ..., one key per setup: "0.42 [0.31, 0.53]"}; no rows if the method did not run.
 
-    Where several models, members, fills or masks share a setup, the key names them too.
+    Where several models, members or masks share a setup, the key names them too. Of several fills the primary one.
     """
     cells = _cells(summary, method)
     names = _names(cells)
@@ -37,12 +38,13 @@ def layer_table_text(summary: Mapping[str, Any]) -> str:
         lines += [head, *grid(layer_table_rows(summary, method)), ""]
     for answer in sorted(summary["answers"], key=cell_order):
         lines.append(f"{plain(answer['setup'])}: {plain(answer['text'])}")
+        lines += [f"  {plain(line)}" for line in other_fills(answer)]
     lines += ["", f"{summary['caption']} {summary['disclaimer']}"]
     return "\n".join(lines)
 
 
 def _cells(summary: Mapping[str, Any], method: str) -> list[dict[str, Any]]:
-    return sorted((c for c in summary["cells"] if c["method"] == method), key=cell_order)
+    return sorted((c for c in primary(summary["cells"]) if c["method"] == method), key=cell_order)
 
 
 def _names(cells: list[dict[str, Any]]) -> list[str]:

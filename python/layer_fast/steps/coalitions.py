@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
 from ..engines import run_padded
-from ..errors import ModelError, StepFailure
+from ..errors import StepFailure
 from ..models import ModelPackage
 from ..models.fill import fill_image
 from ..types import REGIONS, LayerMask
+from .fills import fill_content
 from .lane import Lane
 from .prepare import ModelInput
 
@@ -21,30 +24,61 @@ COALITIONS: NDArray[np.bool_] = (np.arange(2**NUM_PLAYERS)[:, None] >> np.arange
 
 def coalition_logits(
     model_input: ModelInput, mask: LayerMask, lane: Lane, package: ModelPackage
-) -> NDArray[np.float32]:
-    """(128, classes): the classifier's logits for every set of layers that keep their own content.
+) -> dict[str, NDArray[np.float32]]:
+    """By fill (128, classes): the classifier's logits for every set of layers that keep their own content.
 
-    The content of the others is the cohort profile: the training subjects' mean at the same relative depth
-    of the same layer. Row 127 is the scan itself, row 0 the geometry alone.
+    The content of the others is the fill's. Row 127 is the scan itself, the same in every fill, for which it is run
+    once; row 0 is the geometry alone.
     """
-    manifest, image = package.manifest, model_input.image
-    labels = model_labels(mask, image.shape[1:], lane)
-    profile = lane.constant(f"profile {package.sha256}", _profile(package))
-    fill = fill_image(labels, profile, manifest.depth_axis)
-    sets = lane.constant("coalitions", COALITIONS)
-    engine, size = lane.forward(package), _batch(package, image, lane)
-    parts = []
-    for start in range(0, len(COALITIONS), size):
+    labels = model_labels(mask, model_input.image.shape[1:], lane)
+    found: dict[str, NDArray[np.float32]] = {}
+    for name in lane.config.fills:
+        with lane.times.stage("explain.fill"):
+            content = _content(name, model_input, labels, lane, package)
+        whole = next(iter(found.values()))[-1:] if found else None
+        rows = COALITIONS if whole is None else COALITIONS[:-1]
+        values = _logits(model_input.image, labels, rows, content, lane, package)
+        found[name] = values if whole is None else np.concatenate([values, whole])
+    return found
+
+
+def _logits(
+    image: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    rows: NDArray[np.bool_],
+    content: NDArray[np.float32],
+    lane: Lane,
+    package: ModelPackage,
+) -> NDArray[np.float32]:
+    manifest, engine, size = package.manifest, lane.forward(package), _batch(package, image, lane)
+    sets, parts = lane.constant(f"coalitions {len(rows)}", rows), []
+    for start in range(0, len(rows), size):
         chunk = sets[start : start + size]
         with lane.times.stage("explain.compose"):
             composed = lane.buffer("composed", (len(chunk), *image.shape))
-            ops.layer_compose(image, labels, chunk, fill_values=fill, out=composed, threads=lane.op_threads)
+            ops.layer_compose(image, labels, chunk, fill_values=content, out=composed, threads=lane.op_threads)
         with lane.times.stage("explain.coalitions"):
             parts.append(run_padded(engine, {manifest.input: composed}, (manifest.output,), size)[0])
     values = lane.place.take(np.concatenate(parts))
     if not np.isfinite(values).all():
         raise StepFailure("coalition_nonfinite", "a composed input gave NaN or Inf", input_at_fault=False)
     return values
+
+
+def _content(
+    name: str, model_input: ModelInput, labels: NDArray[np.uint8], lane: Lane, package: ModelPackage
+) -> NDArray[np.float32]:
+    """The fill where the lane's arrays are. On a GPU those of the package's profile are made there; the others are
+    made on the host, which the model's image and labels visit for it."""
+    if not lane.place.on_gpu:
+        return fill_content(name, model_input, labels, package)
+    if name == "cohort_profile" and package.fill_profile is not None:
+        profile = lane.constant(f"profile {package.sha256}", package.fill_profile)
+        return fill_image(labels, profile, package.manifest.depth_axis)
+    if name != "constant":
+        model_input, labels = replace(model_input, image=lane.place.take(model_input.image)), lane.place.take(labels)
+    content: NDArray[np.float32] = lane.place.put(fill_content(name, model_input, labels, package))
+    return content
 
 
 def model_labels(mask: LayerMask, grid: tuple[int, ...], lane: Lane) -> NDArray[np.uint8]:
@@ -59,8 +93,3 @@ def _batch(package: ModelPackage, image: NDArray[np.float32], lane: Lane) -> int
     slices = 1 if axis is None else image.shape[1 + "zyx".index(axis)]
     return max(1, lane.config.coalition_batch // slices)
 
-
-def _profile(package: ModelPackage) -> NDArray[np.float32]:
-    if package.fill_profile is None:
-        raise ModelError(f"{package.path}: expected a fill profile, found none")
-    return package.fill_profile

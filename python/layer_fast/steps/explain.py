@@ -24,13 +24,15 @@ from .prepare import ModelInput
 class Explanation:
     """What one classifier says of one scan.
 
-    logits: (classes,). maps: by method. coalition_logits: (128, classes), or None if no method needs them.
+    logits: (classes,). maps: by method. coalition_logits: by fill (128, classes), empty if no method
+    needs them. donor: sha256 of the scan that the fill `donor` took layers from.
     """
 
     package: ModelPackage
     logits: NDArray[np.float32]
     maps: dict[str, AttributionMap] = field(default_factory=dict)
-    coalition_logits: NDArray[np.float32] | None = None
+    coalition_logits: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    donor: str = ""
 
 
 def explain(items: list[tuple[ModelInput, LayerMask]], lane: Lane, package: ModelPackage) -> list[Explanation]:
@@ -62,8 +64,9 @@ def _explain(
             with lane.times.stage("explain.gradients"):
                 maps |= _gradients(model_input.image, mask, lane, package)
         wants_values = any(method in methods for method in VALUE_METHODS)
-        values = coalition_logits(model_input, mask, lane, package) if wants_values else None
-        results.append(Explanation(package, own_logits, maps, values))
+        values = coalition_logits(model_input, mask, lane, package) if wants_values else {}
+        donor = model_input.donor.sha256 if model_input.donor is not None else ""
+        results.append(Explanation(package, own_logits, maps, values, donor))
     return results
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..config import CAM_METHODS, GRADIENT_METHODS, METHODS, VALUE_METHODS, RunConfig
 from ..engines import Engine, open_engine
 from ..errors import ModelError
+from ..fills import FILL_FACTS, FILLS
 from ..models import ModelPackage
 from ..timing import StageTimes
 from .compiled import Graphs
@@ -80,13 +81,15 @@ class Lane:
 
 def check_profile(package: ModelPackage, config: RunConfig) -> None:
     """Refuse, before the first scan, what needs the training subjects' mean where the package does not hold it."""
-    asked = [method for method in VALUE_METHODS if method in config.methods]
+    needs = [name for name in config.fills if FILL_FACTS[name].needs == "fill_profile"]
+    asked = [method for method in VALUE_METHODS if method in config.methods] if needs else []
     if "integrated_gradients" in config.methods and config.ig_baseline == "cohort_profile":
         asked.append("integrated_gradients from cohort_profile")
     if asked and package.fill_profile is None:
         raise ModelError(
             f"{package.path}: {', '.join(asked)} need a fill profile, the package has none; export it with the "
-            f"training cohort, or ask for other methods: {', '.join(m for m in METHODS if m not in VALUE_METHODS)}"
+            f"training cohort, or ask for other methods ({', '.join(m for m in METHODS if m not in VALUE_METHODS)}) or "
+            f"fills ({', '.join(name for name in FILLS if FILL_FACTS[name].needs != 'fill_profile')})"
         )
 
 

@@ -21,11 +21,23 @@ _NARROW, _OUTSIDE = 0.1, 0.01  # shares of the window and of the voxels, see ran
 
 
 @dataclass(frozen=True, slots=True)
+class Donor:
+    """Another subject's scan as the same model sees it. image: float32 (channel, z, y, x); labels: uint8 (z, y, x) on
+    the same grid; sha256: over the hashes of its files."""
+
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInput:
-    """image: float32 (channel, z, y, x) in [0, 1] on the model's grid. flags: what the model was not made for."""
+    """image: float32 (channel, z, y, x) in [0, 1] on the model's grid. flags: what the model was not made for.
+    donor: whose layers the fill `donor` takes."""
 
     image: NDArray[np.float32]
     flags: tuple[str, ...]
+    donor: Donor | None = None
 
 
 @dataclass(slots=True)

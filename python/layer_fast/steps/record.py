@@ -17,6 +17,7 @@ from ..models.manifest import Target
 from ..models.package import TargetKind
 from ..types import SETUPS, Scan, ScanRecord, ScanRef, Status
 from .compiled import activation_bytes
+from .donors import Donors
 from .explain import Explanation
 from .guarded import Work
 
@@ -27,14 +28,16 @@ class RunFacts:
 
     models: Models
     methods: tuple[str, ...]
-    fill: str
     depth_axis: str
     resolution_mm: dict[str, float]
     kind: TargetKind  # what is explained of the positive class
     fixed: dict[str, Any]  # everything but the scan that can move a number; hashed into the key
+    donors: Donors | None = None  # of the fill `donor`: the one that a scan gets is in its key
 
     @classmethod
-    def of(cls, models: Models, config: RunConfig, engine: dict[str, str | int]) -> RunFacts:
+    def of(
+        cls, models: Models, config: RunConfig, engine: dict[str, str | int], donors: Donors | None = None
+    ) -> RunFacts:
         fixed = {
             "result_version": RESULT_VERSION,
             "config": config.result_part(),
@@ -46,15 +49,18 @@ class RunFacts:
         axes = {package.manifest.depth_axis for package in models.packages}
         if len(axes) != 1:
             raise ModelError(f"expected one depth axis for all packages, found {sorted(axes)}")
-        return cls(models, config.methods, config.fill, axes.pop(), config.resolution_mm, config.target, fixed)
+        return cls(models, config.methods, axes.pop(), config.resolution_mm, config.target, fixed, donors)
 
     def key(self, ref: ScanRef, input_sha256: dict[str, str]) -> str:
         """sha256 over the content of the inputs, what the table says of how to read them, and everything fixed.
 
-        Not in it: subject, label, definitions.
+        Not in it: subject (but for the choice of a donor, who must be another), label, definitions.
         """
+        donor = {}
+        if self.donors is not None:
+            donor = {"donor": self.donors.sha256[self.donors.choose(ref.subject, input_sha256)]}
         reading = {"swe_unit": ref.swe_unit, **{name: ref.strata.get(name) for name in READING_COLUMNS}}
-        text = json.dumps({"inputs": input_sha256, "reading": reading, **self.fixed}, sort_keys=True)
+        text = json.dumps({"inputs": input_sha256, "reading": reading, **donor, **self.fixed}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def target(self, package: ModelPackage) -> str:
@@ -82,7 +88,7 @@ def record(work: Work, facts: RunFacts) -> ScanRecord:
     layers = [{**_identity(work.ref), **row} for row in work.layers]
     set_exposure(scan, layers, facts.models, work.ref.subject)
     source = work.mask.source if work.mask is not None else ""
-    coalitions = [row for e in work.explanations for row in _coalition_rows(work.ref, e, source, facts)]
+    coalitions = [row for e in work.explanations for row in _coalition_rows(work.ref, e, source)]
     return ScanRecord(
         work.ref.scan_id, key, status, flags=tuple(work.flags), scan=scan, layers=layers, coalitions=coalitions
     )
@@ -131,15 +137,13 @@ def _geometry(scan: Scan | None) -> dict[str, Any]:
     }
 
 
-def _coalition_rows(ref: ScanRef, e: Explanation, mask: str, facts: RunFacts) -> list[dict[str, Any]]:
-    if e.coalition_logits is None:
-        return []
+def _coalition_rows(ref: ScanRef, e: Explanation, mask: str) -> list[dict[str, Any]]:
     manifest = e.package.manifest
     common = {
-        **_identity(ref), "model": manifest.name, "member": manifest.member, "setup": manifest.setup,
-        "fill": facts.fill, "mask": mask,
+        **_identity(ref), "model": manifest.name, "member": manifest.member, "setup": manifest.setup, "mask": mask,
     }  # fmt: skip
     return [
-        {**common, "output": f"logit:{name}", "values": e.coalition_logits[:, i].astype(float).tolist()}
+        {**common, "fill": fill, "output": f"logit:{name}", "values": logits[:, i].astype(float).tolist()}
+        for fill, logits in e.coalition_logits.items()
         for i, name in enumerate(manifest.classes or ())
     ]

@@ -178,14 +178,15 @@ def same_field_of_view(labels: tuple[int, ...], grid: tuple[int, ...]) -> NDArra
 
 
 def _value_rows(explanation: Explanation, mask: LayerMask, shape: Geometry, facts: RunFacts) -> list[dict[str, Any]]:
-    if explanation.coalition_logits is None:
-        return []
-    targets = explanation.package.target_values(explanation.coalition_logits, facts.kind)
     rows = []
-    for method in VALUE_METHODS:
-        if method in facts.methods:
-            found = value_region_rows(method, targets, count=shape.count, **_sizes(explanation, shape, facts))
-            rows += [_keyed(row, explanation, method, facts.fill, mask, shape, facts) for row in found]
+    for fill, logits in explanation.coalition_logits.items():
+        targets = explanation.package.target_values(logits, facts.kind)
+        flags = (f"donor:{explanation.donor[:12]}",) if fill == "donor" else ()
+        for method in VALUE_METHODS:
+            if method in facts.methods:
+                sizes = _sizes(explanation, shape, facts)
+                found = value_region_rows(method, targets, count=shape.count, flags=flags, **sizes)
+                rows += [_keyed(row, explanation, method, fill, mask, shape, facts) for row in found]
     return rows
 
 

@@ -1,0 +1,50 @@
+"""From the tables of a run to games.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..config import VALUE_METHODS
+from .cohort import Settings
+from .game_cells import coalition_values, game, values_key
+from .summary import CAPTION, DISCLAIMER, _by_scan, _clean, _pairs, _settings
+from .tables import Cell, cells
+
+SCHEMA_VERSION = 1
+
+
+def games(
+    layers: Any,
+    coalitions: Any,
+    scans: Any,
+    *,
+    targets: Mapping[str, tuple[str, str | None]] | None = None,
+    levels: Sequence[str] | None = None,
+    seed: int = 0,
+    replicates: int = 1999,
+) -> dict[str, Any]:
+    """The content of games.json (its structure: `game_cells`), JSON-ready: a missing number is None.
+
+    layers, coalitions: pyarrow Tables of docs/tables.md; scans: as in `summary`, and so are targets, seed and
+    replicates. levels: the classes from lowest to highest where a target is of ordered classes. A run without value
+    methods has no games. Raises ValueError as `summary` does, and where coalition values are missing.
+    """
+    import pyarrow
+    import pyarrow.compute as compute
+
+    found = cells(layers.filter(compute.is_in(layers["method"], pyarrow.array(VALUE_METHODS))))
+    one: dict[tuple[str, ...], Cell] = {}
+    for cell in found:  # ablation and Shapley values are of one game
+        one.setdefault((*values_key(cell), cell.key["target"]), cell)
+    pairs, by_scan, values = _pairs(found, None, None, targets), _by_scan(scans), coalition_values(coalitions)
+    made = []
+    for cell in one.values():
+        settings = Settings(*pairs[cell.key["target"]], seed, replicates)
+        made.append(game(cell, values.get(values_key(cell), {}), by_scan, settings, levels))
+    settings = Settings(seed=seed, replicates=replicates)
+    out = {
+        "schema_version": SCHEMA_VERSION, "caption": CAPTION, "disclaimer": DISCLAIMER,
+        "settings": _settings(settings, pairs), "games": made,
+    }  # fmt: skip
+    return {name: _clean(part) for name, part in out.items()}
