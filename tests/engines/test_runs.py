@@ -186,7 +186,7 @@ def test_a_missing_profile_is_said_before_engines_are_measured(
     manifest = json.loads(folder.read_text())
     del manifest["fill_profile"], manifest["logit_sd_train"], manifest["files"]["fill_profile.json"]
     folder.write_text(json.dumps(manifest))
-    monkeypatch.setattr("layer_fast.pipeline.place", lambda *_, **__: pytest.fail("measured first"))
+    monkeypatch.setattr("layer_fast.pipeline.choose_engine", lambda *_, **__: pytest.fail("measured first"))
     with pytest.raises(ModelError, match="need a fill profile"):
         Pipeline(tmp_path / "models")
 
