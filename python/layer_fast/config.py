@@ -31,6 +31,7 @@ RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 # (Engine, device, threads and precision are in the key as facts: what "auto" chose, not the word.)
 _EXECUTION = (
     "lanes", "pictures", "max_bad_share", "engine", "device", "engine_threads", "precision", "engine_cache",
+    "gpus",
     "donors",  # their content is in the key, not where they lie
 )  # fmt: skip
 
@@ -65,6 +66,7 @@ class RunConfig(BaseModel):
     engine_cache: str = ""  # folder of built TensorRT engines; empty: LAYER_FAST_CACHE, else the user's cache folder
     engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
     lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
+    gpus: int = Field(1, ge=1, le=64)  # GPUs at work, each in a process of its own; 1: this process
     pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report
     max_bad_share: float = Field(1.0, ge=0, le=1)  # stop early when more than this share of the scans is bad
 

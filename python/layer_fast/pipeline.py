@@ -73,6 +73,11 @@ class Pipeline:
         first.open_all(segmenter, self._classifiers())
         self._idle.put(first)
 
+    @property
+    def device(self) -> str:
+        """Where its engines are: "cpu" or "cuda"."""
+        return self._device
+
     def process(self, scan: Scan | ScanRef) -> ScanRecord:
         """Run one scan. A scan that fails gives a record with status "quarantined" or "failed", never an exception."""
         return self._batch([scan], {})[0]
