@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, make_config, thread_budget
-from .engines import facts_of, run_precision
+from .engines import run_precision
 from .errors import ConfigError
+from .guards.model_check import randomisation_rows
+from .guards.stage import run_guards
 from .models import ModelPackage, Models, load_models
-from .steps.chosen import choose_engine
+from .steps.chosen import choose_engine, lane_count
 from .steps.compiled import Graphs
 from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
 from .steps.lane import Lane, check_profile
 from .steps.picture import save_pictures
-from .steps.place import Host, places
+from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
 from .steps.probe import precision_agreement
 from .steps.read import align, read
@@ -32,8 +34,6 @@ from .steps.reduce import Reduced, reduce
 from .steps.segment import given_masks, no_segmenter, segment
 from .timing import StageTimes
 from .types import Failure, LayerMask, Scan, ScanRecord, ScanRef
-
-GPU_LANES = 4  # each holds the activations of its engines; what they share is one GPU
 
 
 class Pipeline:
@@ -65,7 +65,7 @@ class Pipeline:
         loading = Lane("", self.config, share, self._graphs)  # native operations only: no engine is open yet
         self.donors = load_donors(self.config, self._classifiers(), loading)
         self._choose_engine(kept_choice)
-        self.lanes = self._lane_count(self._device)
+        self.lanes = lane_count(self.config, self._device)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._made: list[Lane] = []
         first = self._borrow_lane()
@@ -115,6 +115,25 @@ class Pipeline:
                 for future in waiting:
                     future.cancel()
 
+    def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
+        """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
+        fail, or that a classifier cannot take, are left out."""
+        lane, rows = self._borrow_lane(), []
+        try:
+            works = self._read(list(scans), lane)
+            self._mask(works, lane)
+            for package in self._classifiers():
+                modalities = {channel.modality for channel in package.manifest.channels}
+                able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
+                self._prepare(package, able, lane)
+                able = [w for w in able if w.failure is None]
+                images, masks = [w.model_input.image for w in able], [w.need_mask().labels for w in able]
+                if images:
+                    rows += randomisation_rows(package, images, masks, self.config.methods, self._engine)
+            return rows
+        finally:
+            self._idle.put(lane)
+
     def times(self) -> StageTimes:
         """Seconds per stage, summed over the lanes."""
         total = StageTimes()
@@ -137,6 +156,7 @@ class Pipeline:
             self._explain(package, works, lane)
         self._refuse_unexplained(works)
         self._reduce(works, lane)
+        run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
         self._save_pictures(works, lane, pictures)
         with lane.times.stage("record"):
             return [record(work, self.facts) for work in works]
@@ -144,20 +164,14 @@ class Pipeline:
     def _choose_engine(self, kept: dict[str, Any] | None) -> None:
         c = self.config
         packages, segmenter = self._classifiers(), None if c.mask == "given" else self.models.segmenter
-        chosen = choose_engine(c, packages, segmenter, self._graphs, kept, self._lane_count("cuda"))
+        chosen = choose_engine(c, packages, segmenter, self._graphs, kept)
         self.engine_choice, self._engine, self._device = chosen.choice, chosen.engine, chosen.device
         self.config = c = chosen.config
-        self._place, facts = places(self._device), facts_of(self.engine_choice, c.engine_threads, c.precision)
-        if self._device == "cuda":
-            facts["arrays"] = "host" if self._place is Host else "cuda"
-        self.facts = RunFacts.of(self.models, c, facts, self.donors)
+        self._place = places(self._device, c)
+        self.facts = RunFacts.of(self.models, c, chosen.facts(self._place), self.donors)
         reduced = run_precision(self._engine, c.precision) != "float32"
         agreement = precision_agreement(packages, c, self._graphs, self._engine, self._device) if reduced else None
         self.precision_agreement = agreement
-
-    def _lane_count(self, device: str) -> int:
-        many = max(1, thread_budget() // self.config.engine_threads)
-        return self.config.lanes or (many if device == "cpu" else min(many, GPU_LANES))
 
     def _borrow_lane(self) -> Lane:
         try:
@@ -264,7 +278,7 @@ class Pipeline:
             return reduce(items, lane, self.facts)
 
         def put(work: Work, reduced: Reduced) -> None:
-            work.layers = reduced.rows
+            work.layers, work.histograms, work.slices = reduced.rows, reduced.histograms, reduced.slices
             work.flag(*reduced.flags)
 
         def take(work: Work) -> tuple[LayerMask, list[Explanation]]:

@@ -157,6 +157,12 @@ def test_without_twins_arrays_stay_with_the_host_and_it_is_said(
     assert "arrays are copied to the engine and back: the native operations" in caplog.text
 
 
+@pytest.mark.parametrize("option", [{"store": ("histograms",)}, {"guards": ("mask_perturbation",)}])
+def test_what_reads_maps_on_the_host_keeps_them_there(gpu: Emulated, option: dict[str, Any]) -> None:
+    assert "guards and store read maps" in place.why_not_on_gpu("cuda", config.make_config(option))
+    assert place.why_not_on_gpu("cuda", config.make_config({})) == ""
+
+
 def test_on_the_cpu_nothing_is_placed(models: Path) -> None:
     pipeline = Pipeline(models, {"engine": "onnxruntime"})
     lane: Lane = pipeline._made[0]

@@ -51,7 +51,7 @@ def write_statistics(results: Path, by: Sequence[str] = (), long: Path | None = 
     from ..quantify import cells, claims_json
     from ..quantify.stats import frame_of, statistics_of, write_long
     from ..quantify.stats.resample import Plan
-    from .run import classifier_facts
+    from .summary_files import classifier_facts
 
     for name in ("layers.parquet", "scans.parquet", "run.json"):
         if not (results / name).is_file():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import ops
+from ..config import RunConfig
 
 _log = logging.getLogger("layer_fast.steps")
 
@@ -80,10 +81,12 @@ class OnGpu:
         return held
 
 
-def why_not_on_gpu(device: str) -> str:
+def why_not_on_gpu(device: str, config: RunConfig) -> str:
     """Why the arrays of a run stay in the host's memory, "" where they can live on the GPU."""
     if device != "cuda":
         return "the engine runs on the CPU"
+    if config.guards or config.store:
+        return "the options guards and store read maps on the host"
     info = ops.build_info()
     if not info["cuda_devices"]:
         return f"the native operations have no GPU: {info['cuda_reason']}"
@@ -96,10 +99,10 @@ def why_not_on_gpu(device: str) -> str:
     return "" if cupy.cuda.runtime.getDeviceCount() else "CuPy finds no GPU"
 
 
-def places(device: str) -> Callable[[], Place]:
+def places(device: str, config: RunConfig) -> Callable[[], Place]:
     """What makes a lane's place; where the arrays stay with the host although the engine is on the GPU, a line of the
     log says why."""
-    why = why_not_on_gpu(device)
+    why = why_not_on_gpu(device, config)
     if not why:
         import cupy
 

@@ -90,8 +90,10 @@ def record(work: Work, facts: RunFacts) -> ScanRecord:
     source = work.mask.source if work.mask is not None else ""
     coalitions = [row for e in work.explanations for row in _coalition_rows(work.ref, e, source)]
     return ScanRecord(
-        work.ref.scan_id, key, status, flags=tuple(work.flags), scan=scan, layers=layers, coalitions=coalitions
-    )
+        work.ref.scan_id, key, status, flags=tuple(work.flags), scan=scan, layers=layers, coalitions=coalitions,
+        histograms=work.histograms, slices=work.slices,
+        guards=[{**_identity(work.ref), **row} for row in work.guards],
+    )  # fmt: skip
 
 
 def set_exposure(scan: dict[str, Any], layers: list[dict[str, Any]], models: Models, subject: str) -> None:

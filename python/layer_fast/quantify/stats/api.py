@@ -33,7 +33,7 @@ from typing import Any
 from ..definitions import PRESETS
 from ..inference import MIN_PER_CLASS, MIN_SUBJECTS
 from ..regions import NUM_REGIONS
-from ..summary import CAPTION, DISCLAIMER, _by_scan, _classifier, _clean, _pairs, _spreads
+from ..summary import CAPTION, DISCLAIMER, _classifier, _spreads, clean, pairs_of, scans_by_id
 from ..tables import Cell, cells
 from .calibration import REPLICATES, calibrations
 from .contrast_rows import class_contrasts
@@ -95,7 +95,7 @@ def statistics_of(frame: Frame, by: Sequence[str], plan: Plan) -> dict[str, Any]
         ],
         "calibration": calibrations(frame, plan),
     }  # fmt: skip
-    return {name: _clean(part) for name, part in out.items()}
+    return {name: clean(part) for name, part in out.items()}
 
 
 def frame_of(
@@ -114,12 +114,12 @@ def frame_of(
         raise ValueError(f"[stats] map_definitions: expected definitions of maps, got {', '.join(wrong)}")
     given = isinstance(layers, list) and layers and isinstance(layers[0], Cell)
     found: list[Cell] = layers if given else cells(layers)
-    pairs = _pairs(found, positive, negative, targets)
+    pairs = pairs_of(found, positive, negative, targets)
     spread = _spreads(found, logit_sd)
     analyses = [
         analyses_of(cell, pairs[cell.key["target"]], spread[_classifier(cell)], map_definitions) for cell in found
     ]
-    return make_frame(found, _by_scan(scans), analyses, site)
+    return make_frame(found, scans_by_id(scans), analyses, site)
 
 
 def _head(one: Analysis) -> dict[str, Any]:
