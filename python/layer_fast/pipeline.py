@@ -61,8 +61,7 @@ class Pipeline:
         for package in self._classifiers():
             check_profile(package, self.config)  # before anything slow
         self._graphs = Graphs(self.config.target)
-        share = max(1, thread_budget())
-        loading = Lane("", self.config, share, self._graphs)  # native operations only: no engine is open yet
+        loading = Lane("", self.config, max(1, thread_budget()), self._graphs)  # native operations only
         self.donors = load_donors(self.config, self._classifiers(), loading)
         self._choose_engine(kept_choice)
         self.lanes = lane_count(self.config, self._device)
@@ -119,6 +118,7 @@ class Pipeline:
         """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
         fail, or that a classifier cannot take, are left out."""
         lane, rows = self._borrow_lane(), []
+        take = lane.place.take
         try:
             works = self._read(list(scans), lane)
             self._mask(works, lane)
@@ -127,7 +127,7 @@ class Pipeline:
                 able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
                 self._prepare(package, able, lane)
                 able = [w for w in able if w.failure is None]
-                images, masks = [w.model_input.image for w in able], [w.need_mask().labels for w in able]
+                images, masks = [take(w.model_input.image) for w in able], [take(w.need_mask().labels) for w in able]
                 if images:
                     rows += randomisation_rows(package, images, masks, self.config.methods, self._engine)
             return rows
@@ -167,7 +167,7 @@ class Pipeline:
         chosen = choose_engine(c, packages, segmenter, self._graphs, kept)
         self.engine_choice, self._engine, self._device = chosen.choice, chosen.engine, chosen.device
         self.config = c = chosen.config
-        self._place = places(self._device, c)
+        self._place = places(self._device)
         self.facts = RunFacts.of(self.models, c, chosen.facts(self._place), self.donors)
         reduced = run_precision(self._engine, c.precision) != "float32"
         agreement = precision_agreement(packages, c, self._graphs, self._engine, self._device) if reduced else None

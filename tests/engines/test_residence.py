@@ -24,7 +24,7 @@ from layer_fast.types import LayerMask
 
 METHODS = config.METHODS
 OPTIONS = {"methods": METHODS, "ig_steps": 5, "smoothgrad_samples": 3, "pictures": 0, "precision": "float32",
-           "lanes": 1, "scan_batch": 2, "ig_baseline": "cohort_profile"}  # fmt: skip
+           "lanes": 1, "scan_batch": 2, "guards": (), "ig_baseline": "cohort_profile"}  # fmt: skip
 
 
 LOGITS = (128 * 2 * 4, 127 * 2 * 4)
@@ -157,10 +157,17 @@ def test_without_twins_arrays_stay_with_the_host_and_it_is_said(
     assert "arrays are copied to the engine and back: the native operations" in caplog.text
 
 
-@pytest.mark.parametrize("option", [{"store": ("histograms",)}, {"guards": ("mask_perturbation",)}])
-def test_what_reads_maps_on_the_host_keeps_them_there(gpu: Emulated, option: dict[str, Any]) -> None:
-    assert "guards and store read maps" in place.why_not_on_gpu("cuda", config.make_config(option))
-    assert place.why_not_on_gpu("cuda", config.make_config({})) == ""
+def test_what_reads_maps_on_the_host_gets_them_there(gpu: Emulated, models: Path, table: Path, tmp_path: Path) -> None:
+    """Stored histograms and slices, and every guard."""
+    options = {**OPTIONS, "methods": ("gradcam", "gradient", "layer_shapley"), "store": ("histograms", "slices")}
+    options |= {"guards": config.GUARDS, "fills": ("cohort_profile",)}
+    run_cohort(table, models, tmp_path / "cpu", {**options, "engine": "onnxruntime"})
+    assert run_cohort(table, models, tmp_path / "gpu", {**options, "engine": "tensorrt"}).exit_code == 0
+    assert run_json(tmp_path / "gpu")["engine"]["arrays"] == "cuda"
+    same_tables(tmp_path / "gpu", tmp_path / "cpu")
+    for name in ("guards", "slices"):
+        a, b = (parquet.read_table(tmp_path / side / f"{name}.parquet").num_rows for side in ("gpu", "cpu"))
+        assert a == b > 0, name
 
 
 def test_on_the_cpu_nothing_is_placed(models: Path) -> None:

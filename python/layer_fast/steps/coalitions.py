@@ -87,7 +87,8 @@ def _content(
 
 def model_labels(mask: LayerMask, grid: tuple[int, ...], lane: Lane) -> NDArray[np.uint8]:
     """The mask on the classifier's grid."""
-    labels: NDArray[np.uint8] = ops.resample_labels(mask.labels, grid, mode="nearest", threads=lane.op_threads)
+    held = lane.place.put(mask.labels)  # a variant of the mask was made on the host
+    labels: NDArray[np.uint8] = ops.resample_labels(held, grid, mode="nearest", threads=lane.op_threads)
     return labels
 
 

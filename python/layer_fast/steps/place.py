@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import ops
-from ..config import RunConfig
 
 _log = logging.getLogger("layer_fast.steps")
 
@@ -29,7 +28,7 @@ class Place(Protocol):
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any: ...
 
     def put(self, array: NDArray[Any]) -> Any:
-        """The array here, in its own dtype: bytes travel as bytes."""
+        """The array here, in its own dtype: bytes travel as bytes. One that is here already stays what it is."""
         ...
 
     def take(self, array: Any) -> NDArray[Any]:
@@ -81,12 +80,10 @@ class OnGpu:
         return held
 
 
-def why_not_on_gpu(device: str, config: RunConfig) -> str:
+def why_not_on_gpu(device: str) -> str:
     """Why the arrays of a run stay in the host's memory, "" where they can live on the GPU."""
     if device != "cuda":
         return "the engine runs on the CPU"
-    if config.guards or config.store:
-        return "the options guards and store read maps on the host"
     info = ops.build_info()
     if not info["cuda_devices"]:
         return f"the native operations have no GPU: {info['cuda_reason']}"
@@ -99,10 +96,10 @@ def why_not_on_gpu(device: str, config: RunConfig) -> str:
     return "" if cupy.cuda.runtime.getDeviceCount() else "CuPy finds no GPU"
 
 
-def places(device: str, config: RunConfig) -> Callable[[], Place]:
+def places(device: str) -> Callable[[], Place]:
     """What makes a lane's place; where the arrays stay with the host although the engine is on the GPU, a line of the
     log says why."""
-    why = why_not_on_gpu(device, config)
+    why = why_not_on_gpu(device)
     if not why:
         import cupy
 

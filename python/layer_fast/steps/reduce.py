@@ -135,7 +135,8 @@ def _map_rows(
             )  # fmt: skip
             own = {"channel": channel, "residual": found.residual}
             rows += [{**_keyed(r, explanation, method, found.baseline, mask, shape, facts), **own} for r in regions]
-            kept.add(stack[k], mask.labels, rows[-1])
+            if lane.config.store:  # made on the host
+                kept.add(lane.place.take(stack[k]), lane.place.take(mask.labels), rows[-1])
     return rows
 
 
