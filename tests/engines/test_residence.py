@@ -170,6 +170,15 @@ def test_what_reads_maps_on_the_host_gets_them_there(gpu: Emulated, models: Path
         assert a == b > 0, name
 
 
+def test_a_gpu_that_fills_up_later_fails_the_scan_and_says_why(gpu: Emulated, models: Path, table: Path) -> None:
+    from layer_fast.io import load_table
+
+    pipeline = Pipeline(models, {**OPTIONS, "methods": ("gradcam",), "engine": "tensorrt"})
+    gpu.tensorrt.says["run"] = "out of memory"
+    (record, *_) = pipeline.stream(load_table(table))
+    assert (record.status, record.code) == ("failed", "out_of_memory") and "lower scan_batch" in record.message
+
+
 def test_on_the_cpu_nothing_is_placed(models: Path) -> None:
     pipeline = Pipeline(models, {"engine": "onnxruntime"})
     lane: Lane = pipeline._made[0]

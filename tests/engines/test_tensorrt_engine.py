@@ -156,7 +156,7 @@ FULL = "Requested amount of GPU memory (9 GiB) could not be allocated: out of me
 @pytest.mark.parametrize("place", ["build", "load", "context", "run"])
 def test_a_full_gpu_says_so(rtx: Emulated, place: str) -> None:
     rtx.tensorrt.says[place] = FULL
-    with pytest.raises(DeviceFull, match=r"not enough GPU memory to .*9 GiB.*lower --scan-batch") as error:
+    with pytest.raises(DeviceFull, match=r"not enough GPU memory to .*9 GiB.*lower scan_batch") as error:
         opened().run({"image": images(1)}, ("logits",))
     assert isinstance(error.value, DeviceError) and isinstance(error.value, EngineError)
 

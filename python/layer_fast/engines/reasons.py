@@ -21,8 +21,8 @@ SENTENCES = {
                               "take --engine torch --device cuda",
     "old_driver": "the NVIDIA driver serves CUDA {cuda}, which is too old for {library} {version}: {why}; update the "
                   "driver, or install an older {library}",
-    "out_of_memory": "{label}: not enough GPU memory to {what} ({why}); lower --scan-batch and --coalition-batch, or "
-                     "free the GPU (nvidia-smi shows who holds it)",
+    "out_of_memory": "{label}: not enough GPU memory to {what} ({why}); lower scan_batch and coalition_batch in "
+                     "the file of --config, or free the GPU (nvidia-smi shows who holds it)",
 }  # fmt: skip
 """code -> sentence: what is wrong; what to type."""
 
