@@ -1,9 +1,9 @@
 """guards.json: what every guard asked and found, one entry per guard and cell, for the report and for reviewers.
 
-{"schema_version": 1, "guards": [entry, ...]}. An entry: name; setup, model, member, method, channel (of the cell;
-"" where it has none); question; statistic (what `value` is); value (a number, or a number per layer; None: not
-computed); threshold (text); fired (True: do not trust, False: nothing found, None: not checked); sentence. Entries are
-in the order of the cells of claims.json, and of `QUESTIONS` within a cell.
+{"schema_version": 1, "guards": [entry, ...]}. An entry: name; setup, model, member, method, channel, fill, target,
+mask (of the cell; "" where it has none); question; statistic (what `value` is); value (a number, or a number per
+layer; None: not computed); threshold (text); fired (True: do not trust, False: nothing found, None: not checked);
+sentence. Entries are in the order of the cells of claims.json, and of `QUESTIONS` within a cell.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ QUESTIONS = {
 }
 HALF, FEW = 0.5, 0.1
 _LOW = ("cam_all_zero", "cam_constant", "ig_incomplete", "low_n", "mask_empty")
-_CELL = ("setup", "model", "member", "method", "channel")
+_CELL = ("setup", "model", "member", "method", "channel", "fill", "target", "mask")
 _FLAGS = {
     ("", "leakage"): ("leaky", "leakage_in", "mean share of each layer's mean that is its neighbours'"),
     ("", "border"): ("border_driven", "border_share", "mean share of each layer that is read from shared cells"),
     ("null:depth", "null_depth"): ("like_elsewhere", "null_p", "median p of each layer"),
     ("null:lateral", "null_lateral"): ("like_elsewhere", "null_p", "median p of each layer"),
 }
-_KEY = (*_CELL, "fill", "target", "mask", "variant", "region")
+_KEY = (*_CELL, "variant", "region")
 _NUMBERS = ("leakage_in", "border_share", "null_p", "null_n")
 _DRAWS = 19  # with fewer no p reaches 0.05
 Entry = dict[str, Any]
@@ -137,7 +137,7 @@ def _entry(name: str, statistic: str, value: Any, threshold: str, fired: bool | 
 
 
 def _cell(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row.get(k) or "") for k in (*_CELL, "fill", "target", "mask"))
+    return tuple(str(row.get(k) or "") for k in _CELL)
 
 
 def _by_cell(guards: Any) -> dict[tuple[tuple[str, ...], str], Layers]:
