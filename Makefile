@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := .stamps
+# The Python of a GPU machine, which has its own torch and CuPy.
+GPU_PYTHON ?= python3
 # What the build is made with is pinned too; pip knows the first name up to 25.2 and the second after it.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: demo test tensorrt rivals bench validate gpu-build gpu-ops gpu-sanitize lint clean
+.PHONY: demo test tensorrt rivals bench validate gpu-build gpu-ops gpu-sanitize gpu-engines lint clean
 
 demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
@@ -39,6 +41,10 @@ bench: rivals
 	$(BIN)/python benchmarks/headline.py
 	$(BIN)/python benchmarks/bench_graphs.py
 	$(BIN)/python benchmarks/page.py
+
+# For a GPU machine, also one that reaches no package registry: docs/guides/gpu.md. The same command goes on where it ended.
+gpu-engines:
+	PYTHONPATH=$(CURDIR)/python:$(LAYER_FAST_TRT_SITE) $(GPU_PYTHON) benchmarks/bench_gpu_engines.py
 
 # About an hour and a half on two cores, goes on where it stopped; the trained networks need torch.
 validate: $(STAMP)/test
