@@ -1,7 +1,9 @@
 #include "runtime/cuda/cuda_queue.hpp"
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "layer_fast/error.hpp"
 
@@ -14,6 +16,29 @@ bool blocking() {
     return value != nullptr && std::strcmp(value, "1") == 0;
   }();
   return asked;
+}
+
+// Scratch memory of one device, in a pool of our own: the default one gives everything back whenever the device is
+// waited for, and what others set on it is theirs. This one keeps kKept bytes for the next call.
+constexpr std::uint64_t kKept = std::uint64_t{256} << 20;
+constexpr int kMostDevices = 64;
+
+cudaMemPool_t pool_of(int device, const char* op) {
+  static std::mutex one_at_a_time;
+  static std::array<cudaMemPool_t, kMostDevices> pools{};
+  if (device < 0 || device >= kMostDevices) refuse(op, "a CUDA device below 64", std::to_string(device));
+  const std::lock_guard lock(one_at_a_time);
+  cudaMemPool_t& pool = pools[static_cast<std::size_t>(device)];
+  if (pool != nullptr) return pool;
+  cudaMemPoolProps wanted{};
+  wanted.allocType = cudaMemAllocationTypePinned;  // CUDA's word for device memory that stays where it is
+  wanted.location.type = cudaMemLocationTypeDevice;
+  wanted.location.id = device;
+  cudaMemPool_t made = nullptr;
+  check(cudaMemPoolCreate(&made, &wanted), op, "a pool of device memory");
+  std::uint64_t kept = kKept;
+  check(cudaMemPoolSetAttribute(made, cudaMemPoolAttrReleaseThreshold, &kept), op, "a pool that keeps memory");
+  return pool = made;
 }
 
 }  // namespace
@@ -49,7 +74,7 @@ int Queue::multiprocessors() const {
 
 void* Queue::allocate(std::size_t bytes) {
   void* memory = nullptr;
-  check(cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, stream_), op_, "scratch memory on the device");
+  check(cudaMallocFromPoolAsync(&memory, bytes > 0 ? bytes : 1, pool_of(device_, op_), stream_), op_, "scratch memory on the device");
   return memory;
 }
 

@@ -24,7 +24,7 @@ namespace layer_fast::cuda {
 // DeviceError with the op, what was tried and CUDA's own words.
 void check(cudaError_t status, const char* op, const char* what);
 
-// Device memory from the stream's pool; it goes back in stream order, when kernels before have used it.
+// Device memory from a pool of ours; it goes back in stream order, when kernels before have used it.
 template <class T>
 class Scratch {
  public:
