@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := .stamps
+# The Python of a GPU machine, which has its own torch and CuPy.
+GPU_PYTHON ?= python3
 # What the build is made with is pinned too; pip knows the first name up to 25.2 and the second after it.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: demo test tensorrt rivals bench validate lint clean
+.PHONY: demo test tensorrt rivals bench validate gpu-build gpu-ops gpu-sanitize gpu-engines lint clean
 
 demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
@@ -40,10 +42,30 @@ bench: rivals
 	$(BIN)/python benchmarks/bench_graphs.py
 	$(BIN)/python benchmarks/page.py
 
+# For a GPU machine, also one that reaches no package registry: docs/guides/gpu.md. The same command goes on where it ended.
+gpu-engines:
+	PYTHONPATH=$(CURDIR)/python:$(LAYER_FAST_TRT_SITE) $(GPU_PYTHON) benchmarks/bench_gpu_engines.py
+
 # About an hour and a half on two cores, goes on where it stopped; the trained networks need torch.
 validate: $(STAMP)/test
 	$(BIN)/python -m layer_fast.validation --out benchmarks/results --commit "$$(git rev-parse --short=12 HEAD 2>/dev/null)"
 	$(BIN)/python -m layer_fast.validation.page --results benchmarks/results --page docs/validation.md
+
+# Commands for a machine with a GPU. They need no package registry: PYTHON has numpy, CuPy, torch, pybind11 and pytest,
+# and cmake and nvcc are on the PATH. Each can be called again and goes on where it stopped. They have not been run yet.
+GPU_ENV := PYTHONPATH=$(CURDIR)/python LAYER_FAST_REQUIRE_CUDA=1
+
+gpu-build:
+	cmake -S . -B build/gpu -DPython_EXECUTABLE="$$(command -v $(PYTHON))" -DLAYER_FAST_DEV=ON -DLAYER_FAST_CUDA=ON \
+		-DLAYER_FAST_CUDA_ARCHITECTURES=RELEASE
+	cmake --build build/gpu --parallel
+
+gpu-ops: gpu-build
+	$(GPU_ENV) $(PYTHON) -m pytest tests/ops -q -m needs_cuda --continue-on-collection-errors
+	$(GPU_ENV) $(PYTHON) benchmarks/bench_gpu_ops.py
+
+gpu-sanitize: gpu-build
+	$(GPU_ENV) $(PYTHON) tests/gpu/sanitize.py
 
 lint: $(STAMP)/test
 	$(BIN)/ruff check python tests benchmarks

@@ -6,10 +6,11 @@ import os
 
 import pytest
 
-# Every test and every command that a test starts: no reports to the maker of ONNX Runtime, and one engine, because
-# "auto" measures and may decide differently each time. tests/engines asks for the measurement where it is tested.
+# Every test and every command that a test starts: no reports to the maker of ONNX Runtime, and one engine on the CPU,
+# because "auto" measures and may decide differently each time. tests/engines asks for what it tests.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ.setdefault("LAYER_FAST_ENGINE", "onnxruntime")
+os.environ.setdefault("LAYER_FAST_DEVICE", "cpu")
 
 THREADS = (1, 2, 5)
 

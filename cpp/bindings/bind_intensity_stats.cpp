@@ -22,7 +22,7 @@ std::optional<Borrowed> maybe(const py::object& array, const char* name, bool wr
 
 py::dict intensity_stats_bound(const py::object& volume, const std::string& within, const py::object& mask,
                                const std::vector<double>& percentiles, const py::object& histogram, bool only_ranks,
-                               int threads) {
+                               int threads, std::uintptr_t stream) {
   const Borrowed volume_view = borrow(volume, kOp, "volume");
   const auto mask_view = maybe(mask, "within", false);
   const auto histogram_view = maybe(histogram, "histogram", true);
@@ -31,7 +31,7 @@ py::dict intensity_stats_bound(const py::object& volume, const std::string& with
   {
     const py::gil_scoped_release release;  // no Python object is touched here
     stats = intensity_stats(volume_view, within_of(within), view(mask_view), percentiles, view(histogram_view),
-                            only_ranks, threads);
+                            only_ranks, {threads, stream});
   }
   py::dict out;
   out["count"] = stats.count;
@@ -49,7 +49,7 @@ py::dict intensity_stats_bound(const py::object& volume, const std::string& with
 
 void bind_intensity_stats(py::module_& m) {
   m.def("intensity_stats", &intensity_stats_bound, py::arg("volume"), py::kw_only(), py::arg("within"), py::arg("mask"),
-        py::arg("percentiles"), py::arg("histogram"), py::arg("only_ranks"), py::arg("threads"),
+        py::arg("percentiles"), py::arg("histogram"), py::arg("only_ranks"), py::arg("threads"), py::arg("stream"),
         "Moments and percentiles of `volume` as a dict; fills `histogram` for integer volumes.");
 }
 

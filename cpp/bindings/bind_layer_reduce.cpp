@@ -33,13 +33,13 @@ class Results {
 
 void layer_reduce_bound(const py::object& maps, const py::object& mask, const py::dict& out, bool weighted,
                         int num_layers, const std::optional<GridMap>& grid_map, const std::vector<double>& quantiles,
-                        const std::optional<double>& top_fraction, const Range& histogram, int threads) {
+                        const std::optional<double>& top_fraction, const Range& histogram, int threads, std::uintptr_t stream) {
   const Borrowed maps_view = borrow(maps, kOp, "maps");
   const Borrowed mask_view = borrow(mask, kOp, weighted ? "weights" : "labels");
   Results results(out);
   const LayerReduceOut views = results.all();
   LayerReduceOptions options{.num_layers = num_layers, .grid_map = grid_map, .quantiles = quantiles,
-                             .top_fraction = top_fraction, .histogram = std::nullopt, .threads = threads};
+                             .top_fraction = top_fraction, .histogram = std::nullopt, .place = {threads, stream}};
   if (histogram) options.histogram = HistogramRange{std::get<0>(*histogram), std::get<1>(*histogram), std::get<2>(*histogram)};
   const py::gil_scoped_release release;  // no Python object is touched below
   if (weighted) return layer_reduce_weighted(maps_view, mask_view, views, options);
@@ -51,7 +51,7 @@ void layer_reduce_bound(const py::object& maps, const py::object& mask, const py
 void bind_layer_reduce(py::module_& m) {
   m.def("layer_reduce", &layer_reduce_bound, py::arg("maps"), py::arg("mask"), py::arg("out"), py::kw_only(),
         py::arg("weighted"), py::arg("num_layers"), py::arg("grid_map"), py::arg("quantiles"), py::arg("top_fraction"),
-        py::arg("histogram"), py::arg("threads"),
+        py::arg("histogram"), py::arg("threads"), py::arg("stream"),
         "Write statistics of `maps` (K, z, y, x) per layer of `mask` into the arrays of the dict `out`.");
 }
 

@@ -4,6 +4,7 @@
 #include <pybind11/typing.h>
 
 #include <exception>
+#include <string>
 
 #include "layer_fast/device.hpp"
 #include "layer_fast/error.hpp"
@@ -43,6 +44,7 @@ py::typing::Dict<py::str, py::object> build_info() {
   info["isas"] = layer_fast::runnable_isas();
   info["threads"] = layer_fast::resolve_threads(0);
   info["cuda_built"] = cuda.built;
+  info["cuda_emulated"] = std::string(LAYER_FAST_CUDA_KIND) == "emulated";
   info["cuda_devices"] = devices;
   info["cuda_reason"] = cuda.reason;
   return info;
@@ -61,6 +63,7 @@ void translate(std::exception_ptr raised) {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Native operations of layer_fast. Use layer_fast.ops, which checks arguments and allocates results.";
   m.attr("__version__") = LAYER_FAST_VERSION;
+  m.attr("cuda_kind") = LAYER_FAST_CUDA_KIND;  // none, nvcc, or emulated: on the CPU, for tests
   m.def("build_info", &build_info, "Version, compiler, flags, instruction set, threads and CUDA devices of this build.");
   m.def("resolve_threads", &layer_fast::resolve_threads, py::arg("requested") = 0,
         "Threads of a call: `requested` if positive, else LAYER_FAST_THREADS, else what affinity and cgroup allow.");

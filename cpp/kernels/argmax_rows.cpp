@@ -23,11 +23,6 @@ bool all_finite(const float* values, std::int64_t n) {
   return most < kInfinityBits;
 }
 
-// Two interpolated logits differ by at least the difference of their own corners' weighted sum, less the rounding of
-// six nested operations each: 6 * 2^-24 of the weighted magnitudes. 2^-19 of the largest is more than twice that.
-constexpr float kRelative = 0x1p-19f;
-constexpr float kAbsolute = 1e-30f;  // where products are subnormal
-
 // One group of lanes: read(k) gives class k's logits. The largest magnitudes' bits so far are kept in `most`.
 template <class Read>
 inline void decide_group(Read read, int classes, Ints& most, std::uint8_t* __restrict label) {
@@ -40,7 +35,7 @@ inline void decide_group(Read read, int classes, Ints& most, std::uint8_t* __res
     take_larger(v, k, best, winner);
   }
   most = larger(most, largest);
-  const Floats needed = fill(kRelative) * as_floats(largest) + fill(kAbsolute);
+  const Floats needed = fill(kDecidedRelative) * as_floats(largest) + fill(kDecidedAbsolute);
   std::int32_t code[kLanes];
   store(code, where_greater(best - second, needed, winner, fill_int(kOpen)));
   for (int i = 0; i < kLanes; ++i) label[i] = static_cast<std::uint8_t>(code[i]);

@@ -10,6 +10,11 @@ namespace layer_fast::kernels {
 inline constexpr std::uint8_t kOpen = 255;       // a voxel whose label only interpolation can tell
 inline constexpr std::int64_t kArgmaxGroup = 16;  // outputs that are interpolated together
 
+// Two interpolated logits differ by at least the difference of their own corners' weighted sum, less the rounding of
+// six nested operations each: 6 * 2^-24 of the weighted magnitudes. 2^-19 of the largest is more than twice that.
+inline constexpr float kDecidedRelative = 0x1p-19f;
+inline constexpr float kDecidedAbsolute = 1e-30f;  // where products are subnormal
+
 struct ArgmaxRows {
   bool (*all_finite)(const float* values, std::int64_t n);
   // The class whose logit is so much the largest that rounding cannot hide it, else kOpen. Class k's logits start at

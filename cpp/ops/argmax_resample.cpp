@@ -24,11 +24,11 @@ void check(const ArrayView& logits, const ArrayView& out, const std::optional<Gr
 }  // namespace
 
 void argmax_resample(const ArrayView& logits, const ArrayView& out, const std::optional<GridMap>& grid_map,
-                     int threads) {
+                     Place place) {
   check(logits, out, grid_map);
   switch (logits.device) {
-    case Device::cpu: return impl::argmax_resample_cpu(logits, out, grid_map, threads);
-    case Device::cuda: return impl::argmax_resample_cuda(logits, out, grid_map, threads);
+    case Device::cpu: return impl::argmax_resample_cpu(logits, out, grid_map, place.threads);
+    case Device::cuda: return impl::argmax_resample_cuda(logits, out, grid_map, place.stream);
   }
 }
 

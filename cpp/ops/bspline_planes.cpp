@@ -93,7 +93,7 @@ void bspline_planes(const ArrayView& in, const ArrayView& out, const GridAxes& a
   const std::int64_t plane_bytes = in.shape[1] * in.shape[2] * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t block = std::clamp<std::int64_t>((std::int64_t{900} << 10) / plane_bytes, 1, 4);
   const std::int64_t nz = out.shape[0], tiles = (nz + block - 1) / block;
-  const int team = worker_count(tiles, resolve_threads(options.threads));
+  const int team = worker_count(tiles, resolve_threads(options.place.threads));
   std::vector<SplinePlanes> workers;
   workers.reserve(static_cast<std::size_t>(team));
   for (int worker = 0; worker < team; ++worker) workers.emplace_back(job, block);

@@ -9,7 +9,7 @@ namespace layer_fast {
 
 IntensityStats intensity_stats(const ArrayView& volume, Within within, const ArrayView& mask,
                                const std::vector<double>& percentiles, const ArrayView& histogram, bool only_ranks,
-                               int threads) {
+                               Place place) {
   constexpr const char* kOp = "intensity_stats";
   for (const double p : percentiles) expects(p >= 0 && p <= 100, kOp, "percentiles in [0, 100]", std::to_string(p));
   if (within == Within::mask) {
@@ -23,9 +23,9 @@ IntensityStats intensity_stats(const ArrayView& volume, Within within, const Arr
   }
   switch (volume.device) {
     case Device::cpu:
-      return impl::intensity_stats_cpu(volume, within, mask, percentiles, histogram, only_ranks, threads);
+      return impl::intensity_stats_cpu(volume, within, mask, percentiles, histogram, only_ranks, place.threads);
     case Device::cuda:
-      return impl::intensity_stats_cuda(volume, within, mask, percentiles, histogram, only_ranks, threads);
+      return impl::intensity_stats_cuda(volume, within, mask, percentiles, histogram, only_ranks, place.stream);
   }
   refuse(kOp, "a known device", "another");
 }

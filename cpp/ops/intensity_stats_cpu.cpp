@@ -1,15 +1,15 @@
 // CPU: the float32 half of intensity_stats, and the choice between the halves.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <optional>
 
 #include "kernels/float_stats.hpp"
 #include "layer_fast/error.hpp"
 #include "ops/float_ranks.hpp"
-#include "ops/intensity_stats_accum.hpp"
+#include "ops/intensity_describe.hpp"
 #include "ops/intensity_stats_impl.hpp"
 #include "ops/order_search.hpp"
+#include "ops/order_sweep.hpp"
 #include "runtime/parallel.hpp"
 
 namespace layer_fast::impl {
@@ -76,22 +76,9 @@ std::vector<float> search_ranks(const ChosenFloats& chosen, const Moments& whole
     const QuantileRanks ranks = quantile_ranks(q, whole.count);
     layers[1].ranks.insert(layers[1].ranks.end(), {ranks.low, ranks.high});
   }
-  find_order(source, layers, threads);
+  CpuSweeps sweeps(source, threads);
+  find_order(sweeps, layers);
   return layers[1].found;
-}
-
-// Without `moments`, what needs them is NaN.
-IntensityStats describe(const Moments& whole, bool moments) {
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  const bool known = moments && whole.count > 0;
-  IntensityStats out;
-  out.count = whole.count;
-  out.sum = whole.sum;
-  out.min = known ? whole.min : nan;
-  out.max = known ? whole.max : nan;
-  out.mean = known ? whole.mean : nan;
-  out.std = known ? std::sqrt(whole.deviation_sq / static_cast<double>(whole.count)) : nan;
-  return out;
 }
 
 }  // namespace
@@ -110,7 +97,7 @@ IntensityStats float_stats_cpu(const ArrayView& volume, Within within, const std
     else whole.count += part.moments.count;
     nonfinite += part.nonfinite;
   }
-  IntensityStats out = describe(whole, moments);
+  IntensityStats out = describe_moments(whole, moments);
   out.nonfinite = nonfinite;
   out.percentiles.assign(percentiles.size(), std::numeric_limits<double>::quiet_NaN());
   if (whole.count == 0 || percentiles.empty()) return out;

@@ -9,7 +9,7 @@ IntensityStats intensity_stats_cpu(const ArrayView& volume, Within within, const
                                    int threads);
 IntensityStats intensity_stats_cuda(const ArrayView& volume, Within within, const ArrayView& mask,
                                     const std::vector<double>& percentiles, const ArrayView& histogram, bool only_ranks,
-                                   int threads);
+                                   std::uintptr_t stream);
 
 // The two halves of the CPU twin: exact counting for integers, tiles for float32.
 IntensityStats integer_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,

@@ -1,6 +1,5 @@
 // CPU: the integer half of intensity_stats. One histogram says all, exactly.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -8,7 +7,7 @@
 #include "kernels/intensities.hpp"
 #include "layer_fast/error.hpp"
 #include "ops/byte_ranks.hpp"
-#include "ops/float_key.hpp"
+#include "ops/intensity_describe.hpp"
 #include "ops/intensity_stats_impl.hpp"
 #include "ops/order_search.hpp"
 #include "runtime/parallel.hpp"
@@ -20,7 +19,6 @@ constexpr const char* kOp = "intensity_stats";
 constexpr std::int64_t kChunk = 1 << 18;
 constexpr std::int64_t kPiece = 1 << 16;  // the kernel sums no more at once
 using kernels::IntegerSums;
-__extension__ using Int128 = __int128;
 
 using Counts = std::vector<std::int64_t>;
 
@@ -59,35 +57,6 @@ void count_chunk(const ArrayView& volume, const std::uint8_t* mask, std::int64_t
     case Dtype::u16: return count_words(volume.in<std::uint16_t>(kOp) + start, own, n, bins);
     default: refuse(kOp, "uint8, int16, uint16 or float32", dtype_name(volume.dtype));
   }
-}
-
-// Everything that follows from exact sums, where anything was counted.
-void describe_sums(Int128 sum, Int128 sum_sq, IntensityStats& out) {
-  if (out.count == 0) {
-    out.min = out.max = out.mean = out.std = std::numeric_limits<double>::quiet_NaN();
-    return;
-  }
-  const auto n = static_cast<double>(out.count);
-  out.sum = static_cast<double>(sum);
-  out.mean = out.sum / n;
-  out.std = std::sqrt(static_cast<double>(sum_sq * out.count - sum * sum)) / n;  // n^2 variance, an exact integer
-}
-
-// The value of bin 0 is `first`.
-IntensityStats describe(const std::int64_t* bins, std::int64_t size, std::int64_t first) {
-  IntensityStats out;
-  Int128 sum = 0, sum_sq = 0;
-  for (std::int64_t bin = 0; bin < size; ++bin) {
-    if (bins[bin] == 0) continue;
-    const std::int64_t value = first + bin;
-    if (out.count == 0) out.min = static_cast<double>(value);
-    out.max = static_cast<double>(value);
-    out.count += bins[bin];
-    sum += static_cast<Int128>(bins[bin]) * value;
-    sum_sq += static_cast<Int128>(bins[bin]) * (value * value);
-  }
-  describe_sums(sum, sum_sq, out);
-  return out;
 }
 
 // Without a histogram: no percentiles, and several times as fast.
@@ -144,12 +113,6 @@ std::optional<IntensityStats> ranks_only(const ArrayView& volume, bool nonzero, 
   return out;
 }
 
-double value_at(std::int64_t rank, const std::int64_t* bins, std::int64_t first) {
-  std::int64_t bin = 0;
-  while (rank >= bins[bin]) rank -= bins[bin++];
-  return static_cast<double>(first + bin);
-}
-
 }  // namespace
 
 IntensityStats integer_stats_cpu(const ArrayView& volume, Within within, const std::uint8_t* mask,
@@ -173,17 +136,7 @@ IntensityStats integer_stats_cpu(const ArrayView& volume, Within within, const s
     for (std::size_t bin = 0; bin < part.size(); ++bin) histogram[bin] += part[bin];
   }
   if (within == Within::nonzero) histogram[-first] = 0;
-  IntensityStats out = describe(histogram, size, first);
-  for (const double p : percentiles) {
-    if (out.count == 0) {
-      out.percentiles.push_back(std::numeric_limits<double>::quiet_NaN());
-      continue;
-    }
-    const QuantileRanks ranks = quantile_ranks(p / 100.0, out.count);
-    out.percentiles.push_back(between_ranks(value_at(ranks.low, histogram, first),
-                                            value_at(ranks.high, histogram, first), ranks.t));
-  }
-  return out;
+  return describe_histogram(histogram, size, first, percentiles);
 }
 
 }  // namespace layer_fast::impl

@@ -6,7 +6,7 @@
 namespace layer_fast {
 
 void layer_compose(const ArrayView& image, const ArrayView& labels, const ArrayView& coalitions, const ArrayView& fill,
-                   const ArrayView& out, int threads) {
+                   const ArrayView& out, Place place) {
   constexpr const char* kOp = "layer_compose";
   for (const ArrayView* other : {&labels, &coalitions, &fill, &out}) {
     expects(other->device == image.device, kOp, "all arrays on one device", "two");
@@ -20,8 +20,8 @@ void layer_compose(const ArrayView& image, const ArrayView& labels, const ArrayV
           "fill_values (C, num_layers + 1) or (C, z, y, x)", fill.shape_text());
   expects(out.has_shape({coalitions.shape[0], c, z, y, x}), kOp, "out (N, C, z, y, x)", out.shape_text());
   switch (image.device) {
-    case Device::cpu: return impl::layer_compose_cpu(image, labels, coalitions, fill, out, threads);
-    case Device::cuda: return impl::layer_compose_cuda(image, labels, coalitions, fill, out, threads);
+    case Device::cpu: return impl::layer_compose_cpu(image, labels, coalitions, fill, out, place.threads);
+    case Device::cuda: return impl::layer_compose_cuda(image, labels, coalitions, fill, out, place.stream);
   }
 }
 

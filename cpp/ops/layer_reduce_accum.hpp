@@ -3,8 +3,8 @@
 // A map is cut into tiles of kReduceTile voxels of the labels' grid, in memory order. Inside a tile voxel i adds to lane
 // i % kReduceLanes of its layer. A layer has two accumulators a lane: one for voxels whose group (the kReduceLanes voxels
 // that share i / kReduceLanes) is plain, one for the others. Plain: whole, without holes, of one label or of two of which
-// one is its first voxel's and the other its last's. The two of a lane are added, lanes fold as a fixed tree, tiles merge
-// in order. So no thread count and no instruction set can change a bit. Values are float32, sums float64 (the square of a
+// one is its first voxel's and the other its last's. The two of a lane are added, lanes fold as a fixed tree, the
+// tiles of a strip (kReduceStrip of them) merge in order, then the strips. So no thread count and no instruction set can change a bit. Values are float32, sums float64 (the square of a
 // float32 is exact in float64).
 #pragma once
 
@@ -16,6 +16,7 @@ namespace layer_fast {
 
 inline constexpr std::int64_t kReduceTile = 16384;
 inline constexpr int kReduceLanes = 16;
+inline constexpr std::int64_t kReduceStrip = 64;  // tiles; one after the other they would keep a GPU waiting for the last
 
 // One layer inside one tile, or many tiles merged. neg is the (negative) sum of the negative values, so that
 // sum = pos + neg and sum_abs = pos - neg. min > max means empty.
@@ -42,7 +43,7 @@ LF_HD inline double fold_lanes(double* lanes) {
   return lanes[0];
 }
 
-// `next` lies after `whole` in memory order; its maximum wins only if larger, so the first maximum is kept.
+// `next` lies after `whole` in memory order, and its maximum in `tile`; that wins only if larger: the first one is kept.
 LF_HD inline void merge_partial(LayerPartial& whole, const LayerPartial& next, std::int64_t tile) {
   whole.pos += next.pos;
   whole.neg += next.neg;

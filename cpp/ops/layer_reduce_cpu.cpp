@@ -32,7 +32,7 @@ struct Job {
         map_voxels(maps.size() / maps.shape[0]),
         voxels(mask.axes == 3 ? mask.size() : mask.size() / mask.shape[0]),
         tiles((voxels + kReduceTile - 1) / kReduceTile),
-        threads(resolve_threads(options.threads)),
+        threads(resolve_threads(options.place.threads)),
         workers(worker_count(tiles, threads)),
         reader(last_three(mask), last_three(maps), options.grid_map),
         scratch(at(workers), std::vector<float>(at(reader.scratch_size(kPiece)))) {}
@@ -62,7 +62,7 @@ std::vector<LayerPartial> reduce_all(const Job& job, const TileBody& tile_body) 
   const std::int64_t width = job.maps_n * job.rows;
   const std::int64_t wave = std::clamp<std::int64_t>(
       kPartialBytes / (width * static_cast<std::int64_t>(sizeof(LayerPartial))), job.workers, job.tiles);
-  std::vector<LayerPartial> whole(at(width), empty_partial()), parts(at(wave * width));
+  std::vector<LayerPartial> whole(at(width), empty_partial()), strip = whole, parts(at(wave * width));
   const auto tiles_of = [&](std::int64_t phase) { return std::min(wave, job.tiles - phase / 2 * wave); };
   const auto count = [&](std::int64_t phase) { return phase % 2 == 0 ? tiles_of(phase) : 1; };
   parallel_phases(2 * ((job.tiles + wave - 1) / wave), count, job.threads,
@@ -70,7 +70,13 @@ std::vector<LayerPartial> reduce_all(const Job& job, const TileBody& tile_body) 
     const std::int64_t first = phase / 2 * wave;
     if (phase % 2 == 0) return tile_body(first + i, worker, &parts[at(i * width)]);
     for (std::int64_t tile = 0; tile < tiles_of(phase); ++tile) {
-      for (std::int64_t row = 0; row < width; ++row) merge_partial(whole[at(row)], parts[at(tile * width + row)], first + tile);
+      for (std::int64_t row = 0; row < width; ++row) merge_partial(strip[at(row)], parts[at(tile * width + row)], first + tile);
+      const std::int64_t done = first + tile + 1;
+      if (done % kReduceStrip != 0 && done != job.tiles) continue;
+      for (std::int64_t row = 0; row < width; ++row) {
+        merge_partial(whole[at(row)], strip[at(row)], strip[at(row)].max_tile);
+        strip[at(row)] = empty_partial();
+      }
     }
   });
   return whole;

@@ -6,7 +6,7 @@
 namespace layer_fast {
 
 void layer_weights(const ArrayView& labels, const ArrayView& out, int num_layers,
-                   const std::optional<GridMap>& grid_map, int threads) {
+                   const std::optional<GridMap>& grid_map, Place place) {
   constexpr const char* kOp = "layer_weights";
   expects(labels.device == out.device, kOp, "labels and out on one device", "two");
   expects(num_layers >= 0 && num_layers <= 255, kOp, "num_layers from 0 to 255", std::to_string(num_layers));
@@ -14,8 +14,8 @@ void layer_weights(const ArrayView& labels, const ArrayView& out, int num_layers
   expects(out.axes == 4 && out.size() > 0 && out.shape[0] == num_layers + 1, kOp, "out (num_layers + 1, mz, my, mx)",
           out.shape_text());
   switch (labels.device) {
-    case Device::cpu: return impl::layer_weights_cpu(labels, out, num_layers, grid_map, threads);
-    case Device::cuda: return impl::layer_weights_cuda(labels, out, num_layers, grid_map, threads);
+    case Device::cpu: return impl::layer_weights_cpu(labels, out, num_layers, grid_map, place.threads);
+    case Device::cuda: return impl::layer_weights_cuda(labels, out, num_layers, grid_map, place.stream);
   }
 }
 

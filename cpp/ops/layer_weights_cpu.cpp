@@ -14,7 +14,6 @@ namespace {
 
 constexpr const char* kOp = "layer_weights";
 constexpr std::int64_t kWaveBytes = 1 << 19;  // slices held at once; how many does not move a bit
-constexpr std::int64_t kStrands = 8;           // private copies of the result in the oblique case: fixed, not threads
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -28,18 +27,6 @@ struct Axes {
   MapTaps z, y, x;
   std::vector<double> prefix;  // see layer_weights_accum.hpp
 };
-
-std::vector<double> prefix_of(const MapTaps& x, std::int64_t columns) {
-  const auto n = static_cast<std::int64_t>(x.low.size());
-  std::vector<double> prefix(at((n + 1) * columns), 0.0);
-  for (std::int64_t i = 0; i < n; ++i) {
-    double* next = &prefix[at((i + 1) * columns)];
-    std::copy(next - columns, next, next);
-    next[x.low[at(i)]] += 1.0 - x.t[at(i)];
-    next[x.high[at(i)]] += x.t[at(i)];
-  }
-  return prefix;
-}
 
 // One slice of labels spread over (rows, my, mx). False: a label is above the last row.
 bool add_slice(const std::uint8_t* labels, const Sizes& size, const Axes& axes, double* slice) {
@@ -108,7 +95,7 @@ bool add_oblique_slice(const std::uint8_t* labels, std::int64_t z, const Sizes& 
 
 bool add_oblique(const std::uint8_t* labels, const Sizes& size, const GridMap& map, double* out, int threads) {
   const std::int64_t width = size.rows * size.map[0] * size.plane(), nz = size.labels[0];
-  const std::int64_t strands = std::min(kStrands, nz), area = size.labels[1] * size.labels[2];
+  const std::int64_t strands = std::min(kWeightStrands, nz), area = size.labels[1] * size.labels[2];
   std::vector<std::vector<double>> parts(at(strands));
   std::atomic<bool> good{true};
   parallel_for(strands, threads, [&](std::int64_t strand, int) {
@@ -127,11 +114,23 @@ bool add_all(const std::uint8_t* labels, const Sizes& size, const GridMap& map, 
   if (!is_axis_aligned(map)) return add_oblique(labels, size, map, out, threads);
   Axes axes{map_taps(map, 0, size.labels[0], size.map[0]), map_taps(map, 1, size.labels[1], size.map[1]),
             map_taps(map, 2, size.labels[2], size.map[2]), {}};
-  axes.prefix = prefix_of(axes.x, size.map[2]);
+  axes.prefix = run_prefix(axes.x, size.map[2]);
   return add_aligned(labels, size, axes, out, threads);
 }
 
 }  // namespace
+
+std::vector<double> run_prefix(const MapTaps& x, std::int64_t columns) {
+  const auto n = static_cast<std::int64_t>(x.low.size());
+  std::vector<double> prefix(at((n + 1) * columns), 0.0);
+  for (std::int64_t i = 0; i < n; ++i) {
+    double* next = &prefix[at((i + 1) * columns)];
+    std::copy(next - columns, next, next);
+    next[x.low[at(i)]] += 1.0 - x.t[at(i)];
+    next[x.high[at(i)]] += x.t[at(i)];
+  }
+  return prefix;
+}
 
 void layer_weights_cpu(const ArrayView& labels, const ArrayView& out, int num_layers,
                        const std::optional<GridMap>& grid_map, int threads) {

@@ -1,4 +1,4 @@
-// CUDA twins of the layer and intensity ops that this version does not have: same symbols, a DeviceError.
+// The CUDA twins of the layer and intensity ops where nvcc is not to be had: same symbols, a DeviceError.
 #include <string>
 
 #include "layer_fast/error.hpp"
@@ -12,7 +12,7 @@ namespace layer_fast::impl {
 namespace {
 
 [[noreturn]] void cpu_only(const char* op) {
-  throw DeviceError(std::string("[") + op + "] expected arrays on the CPU: this version has CPU twins only, got CUDA");
+  throw DeviceError(std::string("[") + op + "] expected arrays on the CPU: this build has no CUDA twin of it, got CUDA");
 }
 
 }  // namespace
@@ -25,19 +25,19 @@ void layer_reduce_weighted_cuda(const ArrayView&, const ArrayView&, const LayerR
   cpu_only("layer_reduce");
 }
 
-void layer_weights_cuda(const ArrayView&, const ArrayView&, int, const std::optional<GridMap>&, int) {
+void layer_weights_cuda(const ArrayView&, const ArrayView&, int, const std::optional<GridMap>&, std::uintptr_t) {
   cpu_only("layer_weights");
 }
 
-void layer_compose_cuda(const ArrayView&, const ArrayView&, const ArrayView&, const ArrayView&, const ArrayView&, int) {
+void layer_compose_cuda(const ArrayView&, const ArrayView&, const ArrayView&, const ArrayView&, const ArrayView&, std::uintptr_t) {
   cpu_only("layer_compose");
 }
 
 IntensityStats intensity_stats_cuda(const ArrayView&, Within, const ArrayView&, const std::vector<double>&,
-                                    const ArrayView&, bool, int) {
+                                    const ArrayView&, bool, std::uintptr_t) {
   cpu_only("intensity_stats");
 }
 
-void normalize_cuda(const ArrayView&, const ArrayView&, double, double, bool, int) { cpu_only("normalize"); }
+void normalize_cuda(const ArrayView&, const ArrayView&, double, double, bool, std::uintptr_t) { cpu_only("normalize"); }
 
 }  // namespace layer_fast::impl

@@ -41,8 +41,8 @@ std::vector<LayerSearch> start_searches(const std::vector<LayerOrder>& layers) {
   return all;
 }
 
-void add_sample(const LabelledValues& source, std::vector<LayerSearch>& all, int threads) {
-  const Sample sample = take_sample(source, kSample, threads);
+void add_sample(OrderSweeps& sweeps, std::vector<LayerSearch>& all) {
+  const Sample sample = sweeps.sample(kSample);
   for (std::size_t i = 0; i < sample.values.size(); ++i) {
     if (sample.labels[i] >= all.size() || !is_finite(sample.values[i])) continue;
     all[sample.labels[i]].sample.push_back(float_key(sample.values[i]));
@@ -131,12 +131,12 @@ bool few_enough(const std::vector<Bracket>& brackets) {
   return total <= kCollected;
 }
 
-std::vector<Bracket> narrow_all(const LabelledValues& source, const std::vector<LayerOrder>& layers,
-                                std::vector<Bracket>& brackets, std::vector<LayerSearch>& all, int threads) {
+std::vector<Bracket> narrow_all(OrderSweeps& sweeps, const std::vector<LayerOrder>& layers,
+                                std::vector<Bracket>& brackets, std::vector<LayerSearch>& all) {
   std::vector<Bracket> out;
   for (std::size_t first = 0; first < brackets.size(); first += kBracketsASweep) {
     const std::size_t last = std::min(first + kBracketsASweep, brackets.size());
-    count_sweep(source, layers.size(), brackets, first, last, threads);
+    sweeps.count(layers.size(), brackets, first, last);
     for (std::size_t b = first; b < last; ++b) {
       const std::size_t l = brackets[b].layer;
       for (const std::size_t which : brackets[b].searches) {
@@ -171,12 +171,12 @@ AboveSums what_to_sum(const std::vector<LayerOrder>& layers, const std::vector<B
   return above;
 }
 
-void finish(const LabelledValues& source, std::vector<LayerOrder>& layers, std::vector<Bracket>& brackets,
-            std::vector<LayerSearch>& all, int threads) {
+void finish(OrderSweeps& sweeps, std::vector<LayerOrder>& layers, std::vector<Bracket>& brackets,
+            std::vector<LayerSearch>& all) {
   AboveSums above = what_to_sum(layers, brackets, all);
   const bool sums = std::find(above.wanted.begin(), above.wanted.end(), 1) != above.wanted.end();
   if (brackets.empty() && !sums) return;
-  collect_sweep(source, brackets, above, threads);
+  sweeps.collect(brackets, above);
   for (Bracket& bracket : brackets) {
     const LayerOrder& layer = layers[bracket.layer];
     std::vector<std::uint32_t>& keys = bracket.keys;
@@ -200,17 +200,17 @@ void finish(const LabelledValues& source, std::vector<LayerOrder>& layers, std::
 
 }  // namespace
 
-void find_order(const LabelledValues& source, std::vector<LayerOrder>& layers, int threads) {
+void find_order(OrderSweeps& sweeps, std::vector<LayerOrder>& layers) {
   std::vector<LayerSearch> all = start_searches(layers);
   std::vector<Bracket> brackets;
-  if (source.voxels <= kCollected) {
+  if (sweeps.voxels() <= kCollected) {
     brackets = whole_brackets(layers, all);
   } else {
-    add_sample(source, all, threads);
+    add_sample(sweeps, all);
     brackets = first_brackets(layers, all);
   }
-  while (!few_enough(brackets)) brackets = narrow_all(source, layers, brackets, all, threads);
-  finish(source, layers, brackets, all, threads);
+  while (!few_enough(brackets)) brackets = narrow_all(sweeps, layers, brackets, all);
+  finish(sweeps, layers, brackets, all);
   for (std::size_t l = 0; l < layers.size(); ++l) {
     layers[l].found.clear();
     for (const std::int64_t rank : layers[l].ranks) {

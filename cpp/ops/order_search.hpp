@@ -1,25 +1,15 @@
-// CPU: exact order statistics of finite float32 values per layer, without moving them. A sample says roughly where each
-// rank lies, one sweep counts around there, and one collects the few values that are left. Which values are found does
-// not depend on the sample, so nothing depends on threads.
+// Exact order statistics of finite float32 values per layer, without moving them. A sample says roughly where each rank
+// lies, one sweep counts around there, and one collects the few values that are left. Which values are found does not
+// depend on the sample, so nothing depends on threads. The search runs on the host for both twins; who owns the values
+// makes the sweeps (order_sweep.hpp).
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 namespace layer_fast::impl {
 
-// Values with a label each, read piece by piece; several workers at once.
-struct LabelledValues {
-  struct Piece {
-    const float* values;
-    const std::uint8_t* labels;
-  };
-  static constexpr std::int64_t kMost = 4096;  // voxels in a piece
-  std::int64_t voxels;
-  int workers;
-  std::function<Piece(std::int64_t start, std::int64_t n, int worker)> read;
-};
+class OrderSweeps;
 
 // What is asked of one layer; its values are finite, NaN and Inf among them do not count.
 struct LayerOrder {
@@ -32,7 +22,7 @@ struct LayerOrder {
 };
 
 // layers[l] for label l; labels beyond are not looked at.
-void find_order(const LabelledValues& source, std::vector<LayerOrder>& layers, int threads);
+void find_order(OrderSweeps& sweeps, std::vector<LayerOrder>& layers);
 
 // The ranks below and above quantile q of `count` values, and how far between them it lies.
 struct QuantileRanks {

@@ -19,13 +19,6 @@ constexpr std::int64_t kBins = 1 << 16;  // of all brackets of a sweep together
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-// The strips of a sweep: at most 256, so that what is kept for each stays small; whole pieces.
-struct Strips {
-  explicit Strips(std::int64_t total)
-      : voxels(total), size(std::max<std::int64_t>(64, (total / kMost + 255) / 256) * kMost), count((total + size - 1) / size) {}
-  std::int64_t voxels, size, count;
-};
-
 // The voxels of a piece, label by label: a view where the piece has one label, else a copy.
 class Sorted {
  public:
@@ -92,8 +85,20 @@ void sweep(const LabelledValues& source, const Strips& strips, int threads, cons
   });
 }
 
-// The first bracket of every layer and of the one after the last.
-std::vector<std::size_t> firsts(const std::vector<Bracket>& brackets, std::size_t first, std::size_t last, std::size_t layers) {
+}  // namespace
+
+std::uint32_t plan_bins(std::vector<Bracket>& brackets, std::size_t first, std::size_t last) {
+  const auto share = std::clamp<std::int64_t>(kBins / static_cast<std::int64_t>(last - first), 2, 1024);
+  const auto per = std::bit_floor(static_cast<std::uint32_t>(share));
+  for (std::size_t b = first; b < last; ++b) {
+    const std::uint32_t span = brackets[b].high - brackets[b].low;
+    brackets[b].shift = std::max(0, static_cast<int>(std::bit_width(span)) - static_cast<int>(std::bit_width(per - 1)));
+  }
+  return per;
+}
+
+std::vector<std::size_t> first_of_layers(const std::vector<Bracket>& brackets, std::size_t first, std::size_t last,
+                                         std::size_t layers) {
   std::vector<std::size_t> out(layers + 1, last);
   for (std::size_t l = 0, b = first; l <= layers; ++l) {
     while (b < last && brackets[b].layer < l) ++b;
@@ -102,30 +107,23 @@ std::vector<std::size_t> firsts(const std::vector<Bracket>& brackets, std::size_
   return out;
 }
 
-}  // namespace
-
-void count_sweep(const LabelledValues& source, std::size_t layers, std::vector<Bracket>& brackets, std::size_t first,
-                 std::size_t last, int threads) {
+void CpuSweeps::count(std::size_t layers, std::vector<Bracket>& brackets, std::size_t first, std::size_t last) {
   const std::size_t number = last - first;
-  const auto per = std::bit_floor(static_cast<std::uint32_t>(std::clamp<std::int64_t>(kBins / static_cast<std::int64_t>(number), 2, 1024)));
-  for (std::size_t b = first; b < last; ++b) {
-    const std::uint32_t span = brackets[b].high - brackets[b].low;
-    brackets[b].shift = std::max(0, static_cast<int>(std::bit_width(span)) - static_cast<int>(std::bit_width(per - 1)));
-  }
+  const std::uint32_t per = plan_bins(brackets, first, last);
   struct Counts {
     std::vector<std::int64_t> below;
     std::vector<std::uint32_t> bins;
     std::vector<float> picked;
   };
-  std::vector<Counts> counts(at(source.workers));
+  std::vector<Counts> counts(at(source_.workers));
   for (Counts& own : counts) {
     own.below.assign(number, 0);
     own.bins.assign(number * per, 0);
     own.picked.resize(at(kMost + kernels::kPickSlack));
   }
-  const std::vector<std::size_t> start = firsts(brackets, first, last, layers);
+  const std::vector<std::size_t> start = first_of_layers(brackets, first, last, layers);
   const auto place = kernels::float_stats().place;
-  sweep(source, Strips(source.voxels), threads, [&](std::int64_t, int worker, std::uint8_t label, const float* values, std::int64_t n) {
+  sweep(source_, Strips(source_.voxels), threads_, [&](std::int64_t, int worker, std::uint8_t label, const float* values, std::int64_t n) {
     if (label >= layers) return;
     Counts& own = counts[at(worker)];
     for (std::size_t b = start[label]; b < start[label + std::size_t{1}]; ++b) {
@@ -150,21 +148,21 @@ void count_sweep(const LabelledValues& source, std::size_t layers, std::vector<B
   }
 }
 
-void collect_sweep(const LabelledValues& source, std::vector<Bracket>& brackets, AboveSums& above, int threads) {
+void CpuSweeps::collect(std::vector<Bracket>& brackets, AboveSums& above) {
   const std::size_t layers = above.bounds.size();
-  const Strips strips(source.voxels);
+  const Strips strips(source_.voxels);
   struct Part {
     double sum = 0;
     std::int64_t count = 0;
   };
   std::vector<Part> parts(at(strips.count) * layers);
-  std::vector<std::vector<float>> picked(at(source.workers), std::vector<float>(at(kMost + kernels::kPickSlack)));
+  std::vector<std::vector<float>> picked(at(source_.workers), std::vector<float>(at(kMost + kernels::kPickSlack)));
   std::mutex guard;
   for (Bracket& bracket : brackets) bracket.keys.reserve(at(bracket.inside));
-  const std::vector<std::size_t> start = firsts(brackets, 0, brackets.size(), layers);
+  const std::vector<std::size_t> start = first_of_layers(brackets, 0, brackets.size(), layers);
   const auto place = kernels::float_stats().place;
   const auto sum_above = kernels::order().above;
-  sweep(source, strips, threads, [&](std::int64_t strip, int worker, std::uint8_t label, const float* values, std::int64_t n) {
+  sweep(source_, strips, threads_, [&](std::int64_t strip, int worker, std::uint8_t label, const float* values, std::int64_t n) {
     if (label >= layers) return;
     if (above.wanted[label] != 0) {
       double lanes[kReduceLanes] = {};
@@ -189,15 +187,13 @@ void collect_sweep(const LabelledValues& source, std::vector<Bracket>& brackets,
   }
 }
 
-Sample take_sample(const LabelledValues& source, std::int64_t wanted, int threads) {
-  const std::int64_t number = std::min(wanted, source.voxels);
-  const std::int64_t stride = source.voxels / number, tasks = (number + 1023) / 1024;
+Sample CpuSweeps::sample(std::int64_t wanted) {
+  const std::int64_t number = std::min(wanted, source_.voxels);
+  const std::int64_t stride = source_.voxels / number, tasks = (number + 1023) / 1024;
   Sample sample{std::vector<float>(at(number)), std::vector<std::uint8_t>(at(number))};
-  parallel_for(tasks, std::min(threads, source.workers), [&](std::int64_t task, int worker) {
+  parallel_for(tasks, std::min(threads_, source_.workers), [&](std::int64_t task, int worker) {
     for (std::int64_t i = task * 1024; i < std::min(number, (task + 1) * 1024); ++i) {
-      // Shaken: an even stride would meet the same columns of every row.
-      const std::uint64_t noise = (static_cast<std::uint64_t>(i) + 1) * 0x9e3779b97f4a7c15u >> 33;
-      const auto piece = source.read(i * stride + static_cast<std::int64_t>(noise % static_cast<std::uint64_t>(stride)), 1, worker);
+      const auto piece = source_.read(sample_place(i, stride), 1, worker);
       sample.values[at(i)] = *piece.values;
       sample.labels[at(i)] = *piece.labels;
     }

@@ -1,9 +1,16 @@
-// CPU: one look at all values of all layers, for order_search.cpp.
+// One look at all values of all layers, for order_search.cpp: what both twins must be able to do, and the CPU's way.
+//
+// The order that decides the bytes of a top sum: voxels are cut into strips (see Strips) of pieces of kOrderPiece. In a
+// piece the voxels of a layer, finite or not, are numbered in memory order; number i adds to lane i % kReduceLanes where
+// it is above the bound; lanes fold as the fixed tree, pieces of a strip add in order, then strips.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
+#include "layer_fast/portable.hpp"
 #include "ops/order_search.hpp"
 
 namespace layer_fast::impl {
@@ -22,10 +29,6 @@ struct Bracket {
   std::int64_t bin_low(std::size_t bin) const { return low + (static_cast<std::int64_t>(bin) << shift); }
 };
 
-// Counts below and inside brackets [first, last), which stand in the order of their layers.
-void count_sweep(const LabelledValues& source, std::size_t layers, std::vector<Bracket>& brackets, std::size_t first,
-                 std::size_t last, int threads);
-
 // Sums per layer of what is above bounds[l], where wanted[l].
 struct AboveSums {
   std::vector<float> bounds;
@@ -34,14 +37,75 @@ struct AboveSums {
   std::vector<std::int64_t> counts;
 };
 
-// Collects the keys inside all brackets, and sums.
-void collect_sweep(const LabelledValues& source, std::vector<Bracket>& brackets, AboveSums& above, int threads);
-
-// About `wanted` values spread evenly over all, with their labels.
+// Values spread evenly over all, with their labels.
 struct Sample {
   std::vector<float> values;
   std::vector<std::uint8_t> labels;
 };
-Sample take_sample(const LabelledValues& source, std::int64_t wanted, int threads);
+
+inline constexpr std::int64_t kOrderPiece = 4096;  // voxels
+
+// The strips of a sweep: at most 256, so that what is kept for each stays small; whole pieces.
+struct Strips {
+  explicit Strips(std::int64_t total)
+      : voxels(total),
+        size(std::max<std::int64_t>(64, (total / kOrderPiece + 255) / 256) * kOrderPiece),
+        count((total + size - 1) / size) {}
+  std::int64_t voxels, size, count;
+};
+
+// Where value i of a sample of `stride` voxels each is taken. Shaken: an even stride would meet the same columns of every
+// row.
+LF_HD inline std::int64_t sample_place(std::int64_t i, std::int64_t stride) {
+  const std::uint64_t noise = (static_cast<std::uint64_t>(i) + 1) * 0x9e3779b97f4a7c15u >> 33;
+  return i * stride + static_cast<std::int64_t>(noise % static_cast<std::uint64_t>(stride));
+}
+
+// The bins of brackets [first, last): how many each has. Sets their shifts.
+std::uint32_t plan_bins(std::vector<Bracket>& brackets, std::size_t first, std::size_t last);
+
+// The first of brackets [first, last), which stand in the order of their layers, of every layer and of the one after the
+// last.
+std::vector<std::size_t> first_of_layers(const std::vector<Bracket>& brackets, std::size_t first, std::size_t last,
+                                         std::size_t layers);
+
+class OrderSweeps {
+ public:
+  virtual ~OrderSweeps() = default;
+  virtual std::int64_t voxels() const = 0;
+  // About `wanted` values.
+  virtual Sample sample(std::int64_t wanted) = 0;
+  // Counts below and inside brackets [first, last), which stand in the order of their layers.
+  virtual void count(std::size_t layers, std::vector<Bracket>& brackets, std::size_t first, std::size_t last) = 0;
+  // Collects the keys inside all brackets, and sums.
+  virtual void collect(std::vector<Bracket>& brackets, AboveSums& above) = 0;
+};
+
+// ---- CPU ----
+
+// Values with a label each, read piece by piece; several workers at once.
+struct LabelledValues {
+  struct Piece {
+    const float* values;
+    const std::uint8_t* labels;
+  };
+  static constexpr std::int64_t kMost = kOrderPiece;  // voxels in a piece
+  std::int64_t voxels;
+  int workers;
+  std::function<Piece(std::int64_t start, std::int64_t n, int worker)> read;
+};
+
+class CpuSweeps : public OrderSweeps {
+ public:
+  CpuSweeps(const LabelledValues& source, int threads) : source_(source), threads_(threads) {}
+  std::int64_t voxels() const override { return source_.voxels; }
+  Sample sample(std::int64_t wanted) override;
+  void count(std::size_t layers, std::vector<Bracket>& brackets, std::size_t first, std::size_t last) override;
+  void collect(std::vector<Bracket>& brackets, AboveSums& above) override;
+
+ private:
+  const LabelledValues& source_;
+  int threads_;
+};
 
 }  // namespace layer_fast::impl

@@ -56,7 +56,7 @@ void pick(const T* in, const ArrayView& in_view, const ArrayView& out_view, cons
   const auto row_of = [&](std::int64_t z, std::int64_t y) {
     return in + (tz.index[static_cast<std::size_t>(z)] * ny_in + ty.index[static_cast<std::size_t>(y)]) * nx_in;
   };
-  for_rows(out_view, resolve_threads(options.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
+  for_rows(out_view, resolve_threads(options.place.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
     for (std::int64_t y = y0; y < y1; ++y) {
       const T* row = row_of(z, y);
       Out* to = out + (z * ny + y) * nx;
@@ -81,7 +81,7 @@ void separable(const void* in, Dtype dtype, const ArrayView& in_view, const Arra
   const AxisTaps ty = interpolation_taps(axes.y, options.interpolation, options.antialias);
   const XPass along_x(interpolation_taps(axes.x, options.interpolation, options.antialias));
   const std::int64_t ny = out.shape[1], nx = out.shape[2];
-  const int threads = worker_count(out.shape[0] * ny, resolve_threads(options.threads));
+  const int threads = worker_count(out.shape[0] * ny, resolve_threads(options.place.threads));
   const FloatWriter writer(out, options);
   std::vector<SeparableRows> rows(static_cast<std::size_t>(threads),
                                   SeparableRows(in, dtype, in_view.shape[1], in_view.shape[2], tz, ty));
@@ -123,7 +123,7 @@ void oblique(const T* in, const ArrayView& in_view, const ArrayView& out, const 
   const bool fast = options.interpolation == Interpolation::linear && in_view.shape[2] > 1;
   const kernels::ObliqueVolume volume{in, in_view.shape[0], in_view.shape[1], in_view.shape[2],
                                       options.grid_map->data()};
-  for_rows(out, resolve_threads(options.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
+  for_rows(out, resolve_threads(options.place.threads), [&](std::int64_t z, std::int64_t y0, std::int64_t y1, int) {
     std::vector<float> line(static_cast<std::size_t>(nx));
     for (std::int64_t y = y0; y < y1; ++y) {
       const std::int64_t voxel = (z * ny + y) * nx;
@@ -144,7 +144,7 @@ void from_type(const ArrayView& in, const ArrayView& workspace, const ArrayView&
   const T* data = in.in<T>(kOp);
   if (options.interpolation == Interpolation::bspline) {
     if (axes) return bspline_planes(in, out, *axes, options);
-    bspline_prefilter(in, workspace, options.threads);
+    bspline_prefilter(in, workspace, options.place.threads);
     return oblique(workspace.in<float>(kOp), in, out, options);
   }
   if (!axes) return oblique(data, in, out, options);

@@ -25,16 +25,16 @@ void check_fractions(const ArrayView& labels, const ArrayView& out, const std::o
 }  // namespace
 
 void resample_labels(const ArrayView& labels, const ArrayView& out, const std::optional<GridMap>& grid_map,
-                     int threads) {
+                     Place place) {
   if (out.dtype == Dtype::u8) {
     expects(labels.dtype == Dtype::u8, kOp, "labels of uint8", dtype_name(labels.dtype));
     return resample(labels, ArrayView{}, out,
-                    {.interpolation = Interpolation::nearest, .grid_map = grid_map, .threads = threads});
+                    {.interpolation = Interpolation::nearest, .grid_map = grid_map, .place = place});
   }
   check_fractions(labels, out, grid_map);
   switch (labels.device) {
-    case Device::cpu: return impl::resample_labels_cpu(labels, out, grid_map, threads);
-    case Device::cuda: return impl::resample_labels_cuda(labels, out, grid_map, threads);
+    case Device::cpu: return impl::resample_labels_cpu(labels, out, grid_map, place.threads);
+    case Device::cuda: return impl::resample_labels_cuda(labels, out, grid_map, place.stream);
   }
 }
 

@@ -8,6 +8,6 @@ namespace layer_fast::impl {
 void resample_labels_cpu(const ArrayView& labels, const ArrayView& out, const std::optional<GridMap>& grid_map,
                          int threads);
 void resample_labels_cuda(const ArrayView& labels, const ArrayView& out, const std::optional<GridMap>& grid_map,
-                          int threads);
+                          std::uintptr_t stream);
 
 }  // namespace layer_fast::impl

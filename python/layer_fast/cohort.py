@@ -8,7 +8,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from . import _version
 from .config import RESULT_VERSION, RunConfig, as_yaml
 from .errors import ConfigError, TableError
 from .files import sweep, write_atomic
+from .gpus import GpuWorkers, device_names
 from .guards.model_check import SCANS
 from .io import load_table
 from .ledger import Ledger, locked
@@ -80,7 +81,11 @@ def run_cohort(
         _write_run(out, pipeline, refs, None)
         pictures = _pictures(refs, out, pipeline.config.pictures)
         known = _split(refs, ledger, pipeline.facts, pictures)
-        current, gave_up = _run(refs, known, pipeline, ledger, pictures, progress or _silent, stop or threading.Event())
+        with _workers(pipeline) as source:
+            current, gave_up = _run(
+                refs, known, source, pipeline, ledger, pictures, progress or _silent, stop or threading.Event()
+            )
+            times = source.times()
         counts: Counter[str] = Counter()
         pairs = _records(refs, ledger, pipeline, current, counts)
         write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
@@ -88,10 +93,22 @@ def run_cohort(
         _randomise(out, refs, pipeline, current)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
-        times = pipeline.times()
         spent = {"seconds": times.seconds, "lanes": pipeline.lanes, "reused": len(known)}
         write_atomic(out / "timings.json", _json(spent))
     return CohortRun(out, dict(counts), len(known), complete, times, gave_up)
+
+
+@contextmanager
+def _workers(pipeline: Pipeline) -> Iterator[Pipeline | GpuWorkers]:
+    """What runs the scans: the pipeline itself, or one worker process for each of several GPUs."""
+    if pipeline.config.gpus == 1:
+        yield pipeline
+        return
+    workers = GpuWorkers(pipeline, device_names(pipeline.config.gpus, pipeline.device))
+    try:
+        yield workers
+    finally:
+        workers.close()
 
 
 def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[str, Path]) -> dict[str, ScanRecord]:
@@ -141,6 +158,7 @@ def _todo(refs: list[ScanRef], known: dict[str, ScanRecord], seen: dict[str, Inp
 def _run(
     refs: list[ScanRef],
     known: dict[str, ScanRecord],
+    source: Pipeline | GpuWorkers,
     pipeline: Pipeline,
     ledger: Ledger,
     pictures: dict[str, Path],
@@ -154,7 +172,7 @@ def _run(
     current: dict[str, Status] = {scan_id: record.status for scan_id, record in known.items()}
     seen: dict[str, Inputs] = {}
     bad = _Bad(sum(_is_bad(record) for record in known.values()), pipeline.config.max_bad_share, len(refs))
-    with closing(pipeline.stream(_todo(refs, known, seen, bad), pictures=pictures, stop=stop)) as records:
+    with closing(source.stream(_todo(refs, known, seen, bad), pictures=pictures, stop=stop)) as records:
         for done, record in enumerate(records, start=len(known) + 1):
             ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
             current[record.scan_id] = record.status

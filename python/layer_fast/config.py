@@ -33,9 +33,10 @@ DEFAULT_GUARDS = ("leakage", "border")
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 
 # Not part of a record's key: they choose where and how fast, or what is shown, never a number.
-# (Engine, threads and precision are in the key as facts: what "auto" chose, not the word.)
+# (Engine, device, threads and precision are in the key as facts: what "auto" chose, not the word.)
 _EXECUTION = (
-    "lanes", "pictures", "max_bad_share", "engine", "engine_threads", "precision",
+    "lanes", "pictures", "max_bad_share", "engine", "device", "engine_threads", "precision", "engine_cache",
+    "gpus",
     "donors",  # their content is in the key, not where they lie
 )  # fmt: skip
 
@@ -64,10 +65,14 @@ class RunConfig(BaseModel):
     scan_batch: int = Field(4, ge=1, le=256)  # scans in one engine batch; short batches are padded
     coalition_batch: int = Field(32, ge=1, le=128)  # composed inputs in one engine batch
 
-    engine: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the engine's arithmetic, bfloat16 by OpenVINO only
+    engine: Literal["auto", "onnxruntime", "openvino", "torch", "tensorrt"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: LAYER_FAST_DEVICE, else a GPU where one is
+    # auto: mixed in TensorRT, float32 elsewhere. mixed: half precision but for gradients. bfloat16: OpenVINO only.
+    precision: Literal["auto", "float32", "mixed", "bfloat16"] = "auto"
+    engine_cache: str = ""  # folder of built TensorRT engines; empty: LAYER_FAST_CACHE, else the user's cache folder
     engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
     lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
+    gpus: int = Field(1, ge=1, le=64)  # GPUs at work, each in a process of its own; 1: this process
     store: tuple[str, ...] = ()  # of each map beside its sums: histograms, slices (what they cost: docs/decisions.md)
     slice_axis: Literal["z", "y", "x"] = "z"  # the axis of the slices
     pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report

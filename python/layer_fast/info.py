@@ -9,19 +9,21 @@ from typing import Any
 from . import _version, ops
 from .config import thread_budget
 from .engines import available_engines
+from .engines.inventory import gpus
 
 _OPTIONAL = {"captum": "torch", "cupy-cuda13x": "gpu", "tensorrt-rtx-cu13": "tensorrt", "pydicom": "dicom"}
 
 
 def available() -> dict[str, Any]:
     """Version, native build (compiler, ISA, CUDA), devices, engines and optional packages; each missing part says
-    what to type. Nothing heavy is imported and no GPU context is made."""
+    what to type; "gpu" is engines.inventory.gpus. Nothing heavy is imported and no GPU context is made."""
     return {
         "layer_fast": _version.__version__,
         "python": platform.python_version(),
         "threads": thread_budget(),
         "native": ops.build_info(),
         "engines": available_engines(),
+        "gpu": gpus(),
         "optional": {name: _installed(name, extra) for name, extra in _OPTIONAL.items()},
     }
 

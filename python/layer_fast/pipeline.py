@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, make_config, thread_budget
-from .engines import engine_facts
-from .engines.choice import choose
+from .engines import run_precision
 from .errors import ConfigError
 from .guards.model_check import randomisation_rows
 from .guards.stage import run_guards
 from .models import ModelPackage, Models, load_models
+from .steps.chosen import choose_engine, lane_count
 from .steps.compiled import Graphs
 from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
 from .steps.lane import Lane, check_profile
 from .steps.picture import save_pictures
+from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
-from .steps.probe import checks, precision_agreement, probe
+from .steps.probe import precision_agreement
 from .steps.read import align, read
 from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
@@ -60,17 +61,21 @@ class Pipeline:
         for package in self._classifiers():
             check_profile(package, self.config)  # before anything slow
         self._graphs = Graphs(self.config.target)
-        share = max(1, thread_budget())
-        loading = Lane("", self.config, share, self._graphs)  # native operations only: no engine is open yet
+        loading = Lane("", self.config, max(1, thread_budget()), self._graphs)  # native operations only
         self.donors = load_donors(self.config, self._classifiers(), loading)
         self._choose_engine(kept_choice)
-        self.lanes = self.config.lanes or max(1, thread_budget() // self.config.engine_threads)
+        self.lanes = lane_count(self.config, self._device)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._made: list[Lane] = []
         first = self._borrow_lane()
         segmenter = None if self.config.mask == "given" else self.models.segmenter
         first.open_all(segmenter, self._classifiers())
         self._idle.put(first)
+
+    @property
+    def device(self) -> str:
+        """Where its engines are: "cpu" or "cuda"."""
+        return self._device
 
     def process(self, scan: Scan | ScanRef) -> ScanRecord:
         """Run one scan. A scan that fails gives a record with status "quarantined" or "failed", never an exception."""
@@ -113,6 +118,7 @@ class Pipeline:
         """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
         fail, or that a classifier cannot take, are left out."""
         lane, rows = self._borrow_lane(), []
+        take = lane.place.take
         try:
             works = self._read(list(scans), lane)
             self._mask(works, lane)
@@ -121,7 +127,7 @@ class Pipeline:
                 able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
                 self._prepare(package, able, lane)
                 able = [w for w in able if w.failure is None]
-                images, masks = [w.model_input.image for w in able], [w.need_mask().labels for w in able]
+                images, masks = [take(w.model_input.image) for w in able], [take(w.need_mask().labels) for w in able]
                 if images:
                     rows += randomisation_rows(package, images, masks, self.config.methods, self._engine)
             return rows
@@ -138,29 +144,34 @@ class Pipeline:
     def _batch(self, items: list[Scan | ScanRef], pictures: dict[str, Path]) -> list[ScanRecord]:
         lane = self._borrow_lane()
         try:
-            works = self._read(items, lane)
-            self._mask(works, lane)
-            for package in self._classifiers():
-                self._explain(package, works, lane)
-            self._refuse_unexplained(works)
-            self._reduce(works, lane)
-            run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
-            self._save_pictures(works, lane, pictures)
-            with lane.times.stage("record"):
-                return [record(work, self.facts) for work in works]
+            with lane.place.active():
+                return self._steps(items, pictures, lane)
         finally:
             self._idle.put(lane)
 
+    def _steps(self, items: list[Scan | ScanRef], pictures: dict[str, Path], lane: Lane) -> list[ScanRecord]:
+        works = self._read(items, lane)
+        self._mask(works, lane)
+        for package in self._classifiers():
+            self._explain(package, works, lane)
+        self._refuse_unexplained(works)
+        self._reduce(works, lane)
+        run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
+        self._save_pictures(works, lane, pictures)
+        with lane.times.stage("record"):
+            return [record(work, self.facts) for work in works]
+
     def _choose_engine(self, kept: dict[str, Any] | None) -> None:
-        c, packages = self.config, self._classifiers()
-        segmenter = (self.models.segmenter,) if self.models.segmenter and c.mask != "given" else ()
-        graphs = self._graphs
-        probes = lambda: [probe(packages[0], c, graphs), *checks((*segmenter, *packages), c, graphs)]  # noqa: E731
-        self.engine_choice = choose(c.engine, probes, threads=c.engine_threads, precision=c.precision, kept=kept)
-        self._engine: str = self.engine_choice["chosen"]
-        self.facts = RunFacts.of(self.models, c, engine_facts(self._engine, c.engine_threads, c.precision), self.donors)
-        reduced = c.precision != "float32"
-        self.precision_agreement = precision_agreement(packages, c, graphs, self._engine) if reduced else None
+        c = self.config
+        packages, segmenter = self._classifiers(), None if c.mask == "given" else self.models.segmenter
+        chosen = choose_engine(c, packages, segmenter, self._graphs, kept)
+        self.engine_choice, self._engine, self._device = chosen.choice, chosen.engine, chosen.device
+        self.config = c = chosen.config
+        self._place = places(self._device)
+        self.facts = RunFacts.of(self.models, c, chosen.facts(self._place), self.donors)
+        reduced = run_precision(self._engine, c.precision) != "float32"
+        agreement = precision_agreement(packages, c, self._graphs, self._engine, self._device) if reduced else None
+        self.precision_agreement = agreement
 
     def _borrow_lane(self) -> Lane:
         try:
@@ -168,7 +179,7 @@ class Pipeline:
         except queue.Empty:
             c = self.config
             share = max(1, thread_budget() // self.lanes)
-            lane = Lane(self._engine, c, share, self._graphs)
+            lane = Lane(self._engine, c, share, self._graphs, device=self._device, place=self._place())
             self._made.append(lane)
             return lane
 
@@ -221,7 +232,7 @@ class Pipeline:
 
         given = [work for work in works if is_given(work)]
         rest = [work for work in works if not is_given(work)]
-        advance("segment", given, lane, take=Work.need_scan, verb=given_masks, put=put)
+        advance("segment", given, lane, take=Work.need_scan, verb=lambda scans: given_masks(scans, lane), put=put)
         package = self.models.segmenter
         if package is None:
             advance("segment", rest, lane, take=Work.need_scan, verb=no_segmenter, put=put)

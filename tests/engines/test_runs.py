@@ -66,7 +66,7 @@ def numbers(out: Path, name: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("engine", OTHERS)
 def test_tables_of_two_engines_agree(models: Path, table: Path, reference: Path, tmp_path: Path, engine: str) -> None:
-    run = run_cohort(table, models, tmp_path / "out", {**METHODS, "engine": engine})
+    run = run_cohort(table, models, tmp_path / "out", {**METHODS, "engine": engine, "precision": "float32"})
     assert run.exit_code == 0
     assert run_json(tmp_path / "out")["engine"]["engine"] == engine
     for name in ("scans", "layers", "coalitions"):
@@ -152,7 +152,8 @@ def test_drawn_inputs_keep_to_the_memory_budget(models: Path, monkeypatch: pytes
     def opened(name: str, model: bytes, *, precision: str, **options: Any) -> Any:
         return Watched(engines.open_engine(name, model, **options))
 
-    config = make_config({"methods": ("integrated_gradients", "smoothgrad"), "gradient_memory_mb": 24})
+    methods = ("integrated_gradients", "smoothgrad")
+    config = make_config({"methods": methods, "gradient_memory_mb": 24, "precision": "bfloat16"})
     package, built = load_models(models).classifiers["bmode"][0], Graphs("margin")
     assert probe.probe(package, config, built).label.endswith("(gradient, batch 1)")
     assert [len(p.feeds["image"]) for p in probe.checks((package,), config, built)] == [2, 1], "forward, gradient"
@@ -185,7 +186,7 @@ def test_a_missing_profile_is_said_before_engines_are_measured(
     manifest = json.loads(folder.read_text())
     del manifest["fill_profile"], manifest["logit_sd_train"], manifest["files"]["fill_profile.json"]
     folder.write_text(json.dumps(manifest))
-    monkeypatch.setattr("layer_fast.pipeline.choose", lambda *_, **__: pytest.fail("measured first"))
+    monkeypatch.setattr("layer_fast.pipeline.choose_engine", lambda *_, **__: pytest.fail("measured first"))
     with pytest.raises(ModelError, match="need a fill profile"):
         Pipeline(tmp_path / "models")
 
@@ -248,15 +249,17 @@ def test_agreement_of_the_same_engine_is_exact(models: Path) -> None:
 
 def test_available_says_what_is_here_or_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     found = info.available()["engines"]
-    assert list(found) == ["onnxruntime", "openvino", "torch"]
+    assert list(found) == ["onnxruntime", "openvino", "torch", "tensorrt"]
     from importlib import metadata
 
     def nothing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", nothing)
+    monkeypatch.setattr("layer_fast.engines.tensorrt.installed", lambda: "")
     assert available_engines() == {
         "onnxruntime": "missing: pip install onnxruntime",
         "openvino": "missing: pip install 'layer_fast[openvino]'",
         "torch": "missing: pip install 'layer_fast[torch]'",
+        "tensorrt": "missing: TensorRT is not installed; pip install 'layer_fast[tensorrt]', or pip install tensorrt",
     }

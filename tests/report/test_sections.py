@@ -92,6 +92,11 @@ def test_shapley_beside_saliency_shares_a_scale_per_method(claims: dict[str, Any
     assert table["axes"][0] == table["axes"][2] == table["axes"][4] != table["axes"][1]
     assert len(table["rows"]) == 11
     assert beside([c for c in cells if c["method"] != "gradcam"]) == []
+    last = next(c for c in cells if c["setup"] == "both" and c["method"] == "layer_shapley")
+    high = {**last, "regions": [{**r, "contrast": {**r["contrast"], "estimate": 50.0}} for r in last["regions"]]}
+    table = beside([high if c is last else c for c in cells])[0]
+    assert table["axes"][0] == table["axes"][4]
+    assert max(float(t["text"]) for t in table["axes"][0]["ticks"]) > 20
 
 
 def test_every_figure_has_its_numbers_as_text(html: str) -> None:

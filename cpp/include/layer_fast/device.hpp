@@ -1,12 +1,20 @@
 // Where an array lives, and which CUDA devices this process can see.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace layer_fast {
 
 enum class Device { cpu, cuda };
+
+// How a call is carried out where its arrays live; nothing of it can change a value.
+struct Place {
+  int threads = 0;            // CPU; 0: the default of resolve_threads
+  std::uintptr_t stream = 0;  // CUDA: the caller's stream (a cudaStream_t), 0 for the default stream
+};
 
 struct CudaDevice {
   std::string name;

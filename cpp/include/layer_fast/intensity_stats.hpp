@@ -22,6 +22,6 @@ struct IntensityStats {
 // left out (NaN, a sum of 0, a histogram not filled), which is faster.
 IntensityStats intensity_stats(const ArrayView& volume, Within within, const ArrayView& mask,
                                const std::vector<double>& percentiles, const ArrayView& histogram, bool only_ranks,
-                               int threads);
+                               Place place);
 
 }  // namespace layer_fast

@@ -9,6 +9,6 @@ namespace layer_fast {
 // fill: float32 (C, R), one value per channel and layer, or (C, z, y, x), a whole image.
 // A label that has no column in coalitions is an error; out then holds no meaning.
 void layer_compose(const ArrayView& image, const ArrayView& labels, const ArrayView& coalitions, const ArrayView& fill,
-                   const ArrayView& out, int threads);
+                   const ArrayView& out, Place place);
 
 }  // namespace layer_fast

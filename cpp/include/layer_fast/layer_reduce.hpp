@@ -21,7 +21,7 @@ struct LayerReduceOptions {
   std::vector<double> quantiles;         // in [0, 1]; numpy's linear definition
   std::optional<double> top_fraction;    // in (0, 1]
   std::optional<HistogramRange> histogram;
-  int threads = 0;
+  Place place;
 };
 
 // Row (k, l) describes map k inside layer l; R = num_layers + 1 rows, row 0 is the background.

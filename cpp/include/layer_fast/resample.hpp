@@ -20,7 +20,7 @@ struct ResampleOptions {
   bool has_window = false;          // out = clip((x - lo) / (hi - lo), 0, 1); float32 output only
   float lo = 0;
   float hi = 1;
-  int threads = 0;  // 0: the default of resolve_threads
+  Place place;
 };
 
 // in: u8, i16, u16 or f32. out: f32, or the dtype of in (rounded half to even, saturated).

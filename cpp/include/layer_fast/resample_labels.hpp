@@ -12,6 +12,6 @@ namespace layer_fast {
 // out u8 (z, y, x): the nearest voxel's label. out f32 (num_labels, z, y, x): the fraction of each output voxel's box
 // that each label fills; outside the volume its edge voxels go on. A label >= num_labels is an error, and so is, for
 // fractions, a map that mixes axes or has a scale of 0.
-void resample_labels(const ArrayView& labels, const ArrayView& out, const std::optional<GridMap>& grid_map, int threads);
+void resample_labels(const ArrayView& labels, const ArrayView& out, const std::optional<GridMap>& grid_map, Place place);
 
 }  // namespace layer_fast

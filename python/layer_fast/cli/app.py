@@ -64,8 +64,9 @@ def run(
     target: Literal["margin", "logit", "probability"] | None = None,
     mask: Literal["auto", "given", "model"] | None = None,
     geometry: Literal["refuse", "resample"] | None = None,
-    engine: Literal["auto", "onnxruntime", "openvino", "torch"] | None = None,
-    precision: Literal["float32", "bfloat16"] | None = None,
+    engine: Literal["auto", "onnxruntime", "openvino", "torch", "tensorrt"] | None = None,
+    device: Literal["auto", "cpu", "cuda"] | None = None,
+    precision: Literal["auto", "float32", "mixed", "bfloat16"] | None = None,
     json: Json = False,
 ) -> int:
     """Run a cohort table through segmentation, classification, explanation and reduction; write tables and report.
@@ -101,16 +102,20 @@ def run(
     geometry
         What to do when the grids of one scan differ.
     engine
-        auto takes the engine of the run that OUT holds, else measures the installed ones.
+        auto takes the engine of the run that OUT holds, else on a GPU the first of tensorrt, torch and onnxruntime that
+        runs there, else measures the installed ones on the CPU.
+    device
+        auto is the GPU where there is one; an engine that is named runs on the CPU unless it is tensorrt.
     precision
-        Of the engine's arithmetic; bfloat16 by openvino on CPUs that have it, its difference is written to run.json.
+        Of the engine's arithmetic: mixed by tensorrt (half but for gradients, its default), bfloat16 by openvino on
+        CPUs that have it; the difference is written to run.json.
     """
     from .run import run_table
 
     given = {
         "setups": setups, "methods": methods, "fills": fills, "donors": None if donors is None else str(donors),
         "guards": guards, "target": target, "mask": mask, "geometry": geometry,
-        "engine": engine, "precision": precision,
+        "engine": engine, "device": device, "precision": precision,
     }  # fmt: skip
     return run_table(cohort, models, out, config, {k: v for k, v in given.items() if v is not None}, as_json=json)
 

@@ -67,8 +67,21 @@ def print_doctor(*, as_json: bool) -> int:
     native = facts["native"]
     console.print(f"layer_fast {facts['layer_fast']}, Python {facts['python']}, {facts['threads']} threads")
     console.print(f"native: {native['compiler']}, {native['isa']}")
-    gpus = native["cuda_devices"]
-    console.print(f"GPU: {', '.join(map(str, gpus)) if gpus else 'none: ' + str(native['cuda_reason'])}")
+    devices = native["cuda_devices"]
+    console.print(f"GPU kernels: {', '.join(map(str, devices)) if devices else 'none: ' + str(native['cuda_reason'])}")
+    for line in _gpu_lines(facts["gpu"]):
+        console.print(line)
     for name, found in {**facts["engines"], **facts["optional"]}.items():
         console.print(f"{'–' if found.startswith('missing') else '✓'} {name} {found}")
     return 0
+
+
+def _gpu_lines(gpu: dict[str, Any]) -> list[str]:
+    """The cards, and the engines of the GPU in the order in which a run tries them."""
+    if gpu["missing"]:
+        return [f"GPU: none: {gpu['missing']}"]
+    cards = [
+        f"GPU: {c['name']}, compute capability {c['compute_capability']}, {c['memory_gb']} GB" for c in gpu["gpus"]
+    ]
+    found = [f"{'–' if v.startswith('missing') else '✓'} {name} on the GPU {v}" for name, v in gpu["engines"].items()]
+    return [*cards, f"driver: CUDA {gpu['cuda']}", *found]

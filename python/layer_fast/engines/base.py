@@ -18,7 +18,11 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Engine(Protocol):
-    """One graph ready to run. Not shared between lanes: each lane opens its own."""
+    """One graph ready to run. Not shared between lanes: each lane opens its own.
+
+    device: "cpu" or "cuda". An engine on a GPU takes NumPy arrays (copied) or CuPy arrays and torch tensors of its GPU
+    (not copied), and gives back what it was given.
+    """
 
     name: str
     device: str
@@ -26,6 +30,16 @@ class Engine(Protocol):
     def run(self, feeds: Arrays, outputs: tuple[str, ...]) -> list[NDArray[Any]]:
         """Run one batch. Raises EngineError with the graph's name, expected and found shapes."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large a graph's inputs are in a run, for engines that are built for sizes. usual, largest: items of a batch.
+    grid: (z, y, x) of an image, None along an axis of any extent."""
+
+    usual: int = 1
+    largest: int = 8
+    grid: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

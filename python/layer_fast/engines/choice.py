@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from . import available_engines, check_precision, choose_engine, open_engine
-from .base import Arrays, Engine
+from .base import Arrays, Engine, Sizes
 
 MEASURED = ("onnxruntime", "openvino")  # not torch, the reference: its thread count is that of the whole process
 AGREEMENT = 1e-3  # L2 difference to the first engine, relative; float32 engines differ by 1e-7 to 1e-5
@@ -31,7 +31,8 @@ Open = Callable[[str, bytes, str], Engine]
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A graph to measure with: its ONNX bytes, inputs as a run feeds them, how much its time counts (0: it is only
-    compared), and the largest relative L2 difference to the first engine that is agreement."""
+    compared), the largest relative L2 difference to the first engine that is agreement, its kind, and the sizes of a
+    run for engines that are built for them."""
 
     label: str
     model: bytes
@@ -39,6 +40,8 @@ class Probe:
     outputs: tuple[str, ...]
     weight: float = 1.0
     limit: float = AGREEMENT
+    kind: str = "forward"
+    sizes: Sizes | None = None
 
 
 def choose(

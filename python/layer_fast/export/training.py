@@ -80,7 +80,7 @@ def _scans(
     for done, ref in enumerate(refs, 1):
         try:
             (scan,) = read([ref], lane, config)
-            (mask,) = given_masks([scan])
+            (mask,) = given_masks([scan], lane)
             (made,) = prepare([(scan, Shared())], lane, package, config.fov_tolerance)
             (logits,) = lane.forward(package).run({manifest.input: made.image[None]}, (manifest.output,))
             (margin,) = package.target_values(logits, "margin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..models import ModelPackage
 from ..steps.explain import Explanation
@@ -22,7 +23,8 @@ def run_guards(works: list[Work], lane: Lane, facts: RunFacts, packages: list[Mo
         return
 
     def maps(items: list[tuple[Scan, LayerMask, list[Explanation]]]) -> list[Rows]:
-        return guard_maps(items, lane, facts)
+        there = [(scan, on_host(mask, lane), maps_on_host(found, lane)) for scan, mask, found in items]
+        return guard_maps(there, lane, facts)
 
     advance("guard", works, lane, verb=maps, put=_put, take=lambda w: (w.need_scan(), w.need_mask(), w.explanations))
     if "mask_perturbation" in lane.config.guards:
@@ -43,10 +45,24 @@ def _values(package: ModelPackage, works: list[Work], lane: Lane, facts: RunFact
         return work.need_scan(), work.need_mask(), work.model_input, mine[work.ref.scan_id]
 
     def values(items: list[tuple[Scan, LayerMask, ModelInput, Explanation]]) -> list[Rows]:
-        return guard_values(items, lane, facts)
+        return guard_values([(scan, on_host(mask, lane), made, e) for scan, mask, made, e in items], lane, facts)
 
     prepare(package, asked, lane)
     advance("guard", asked, lane, verb=values, put=_put, take=take)
+
+
+def on_host(mask: LayerMask, lane: Lane) -> LayerMask:
+    """Variants of masks and null maps are made by NumPy."""
+    return replace(mask, labels=lane.place.take(mask.labels)) if lane.place.on_gpu else mask
+
+
+def maps_on_host(explanations: list[Explanation], lane: Lane) -> list[Explanation]:
+    if not lane.place.on_gpu:
+        return explanations
+    return [
+        replace(e, maps={name: replace(m, values=lane.place.take(m.values)) for name, m in e.maps.items()})
+        for e in explanations
+    ]
 
 
 def _put(work: Work, rows: Rows) -> None:

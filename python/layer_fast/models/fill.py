@@ -30,8 +30,8 @@ def depth_bins(
         raise ValueError(f"[depth_axis] expected one of {list(AXES)}, got {depth_axis!r}")
     if labels.size and int(labels.max()) > num_layers:
         raise ValueError(f"[labels] expected values 0..{num_layers}, got {int(labels.max())}")
-    columns = np.ascontiguousarray(np.moveaxis(labels, AXES[depth_axis], 0))
-    out = np.zeros(columns.shape, np.int32)
+    columns = np.moveaxis(labels, AXES[depth_axis], 0).copy()
+    out = np.zeros_like(columns, dtype=np.int32)
     for label in range(num_layers + 1):
         mask = columns == label
         if not mask.any():
@@ -40,20 +40,20 @@ def depth_bins(
         count = rank[-1]
         found = (2 * rank - 1) * bins // np.maximum(2 * count, 1)
         np.copyto(out, found, where=mask)
-    return np.ascontiguousarray(np.moveaxis(out, 0, AXES[depth_axis]))
+    return np.moveaxis(out, 0, AXES[depth_axis]).copy()
 
 
 def fill_image(labels: NDArray[np.uint8], profile: NDArray[np.float32], depth_axis: str = "y") -> NDArray[np.float32]:
     """Fill image (C, z, y, x) float32 in model-input units for `layer_compose`.
 
-    labels: (z, y, x) uint8 on the classifier's grid. profile: (C, num_layers + 1, bins).
+    labels: (z, y, x) uint8 on the classifier's grid. profile: (C, num_layers + 1, bins). NumPy, or both CuPy.
     """
     if profile.ndim != 3:
         raise ValueError(f"[profile] expected (channels, labels, bins), got {profile.ndim} axes")
     channels, regions, bins = profile.shape
     index = depth_bins(labels, bins, depth_axis=depth_axis, num_layers=regions - 1)
     index += labels.astype(np.int32) * bins
-    table = np.ascontiguousarray(profile.reshape(channels, regions * bins), dtype=np.float32)
+    table = profile.reshape(channels, regions * bins).astype(np.float32, copy=False)
     return np.take(table, index, axis=1)
 
 

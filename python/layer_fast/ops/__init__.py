@@ -1,7 +1,8 @@
 """Typed face of the native module: checks arguments, allocates results, returns the caller's kind of array.
 
-Arrays are (z, y, x) in C order, from NumPy or any DLPack library on the CPU. One file per family of operations;
-only `_native.py` imports the native module.
+Arrays are (z, y, x) in C order, from NumPy or any DLPack library on the CPU, or from CuPy or PyTorch on a CUDA device,
+where the op runs on the library's current stream and returns at once unless it has to look at values. One file per
+family of operations; only `_native.py` imports the native module.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from layer_fast.ops._arrays import apart, give, output, take, thread_count
+from layer_fast.ops._arrays import Placed, apart, give, output, same_memory, stream_of, take, thread_count
+from layer_fast.ops._device import DeviceArray
 from layer_fast.ops._moments import IntensityStats
 from layer_fast.ops._native import core
 
@@ -55,23 +56,23 @@ def normalize(
     source = _volume(volume, op)
     if np.dtype(dtype) != np.float32:
         raise ValueError(f"[{op}] expected dtype float32, got {np.dtype(dtype).name}")
-    result = output(out, op, source.shape, np.float32)
-    in_place = result.__array_interface__["data"][0] == source.__array_interface__["data"][0]
-    if not (in_place and source.dtype == np.float32):
+    result = output(out, op, source.shape, np.float32, source)
+    if not (same_memory(result, source) and source.dtype == np.float32):
         apart(result, op, volume=source)
     shift, scale = _line(source, method, within, percentiles, window, threads)
-    core.normalize(source, result, shift=shift, scale=scale, clip=method != "zscore", threads=thread_count(threads, op))
+    count, stream = thread_count(threads, op), stream_of(op, volume=source, out=result)
+    core.normalize(source, result, shift=shift, scale=scale, clip=method != "zscore", threads=count, stream=stream)
     return give(result, volume, out)
 
 
-def _volume(volume: Any, op: str) -> NDArray[Any]:
+def _volume(volume: Any, op: str) -> Placed:
     source = take(volume, op, "volume", dtypes=_DTYPES, axes=_AXES)
     if source.size == 0:
         raise ValueError(f"[{op}] expected a volume with voxels, got shape {source.shape}")
     return source
 
 
-def _within(within: Any, shape: tuple[int, ...], op: str) -> tuple[str, NDArray[np.uint8] | None]:
+def _within(within: Any, shape: tuple[int, ...], op: str) -> tuple[str, Placed | None]:
     if isinstance(within, str):
         if within not in ("all", "nonzero"):
             raise ValueError(f"[{op}] expected within to be 'all', 'nonzero' or a mask, got {within!r}")
@@ -79,11 +80,11 @@ def _within(within: Any, shape: tuple[int, ...], op: str) -> tuple[str, NDArray[
     mask = take(within, op, "within", dtypes=("bool", "uint8"), axes=_AXES)
     if mask.shape != shape:
         raise ValueError(f"[{op}] expected a mask of shape {shape}, got {mask.shape}")
-    return "mask", mask.view(np.uint8)
+    return "mask", mask.as_bytes() if isinstance(mask, DeviceArray) else mask.view(np.uint8)
 
 
 def _stats(
-    source: NDArray[Any],
+    source: Placed,
     percentiles: Sequence[float],
     within: Any,
     threads: int | None,
@@ -104,6 +105,7 @@ def _stats(
         histogram=bins,
         only_ranks=only_ranks,
         threads=thread_count(threads, op),
+        stream=stream_of(op, volume=source, within=mask),
     )
     found["percentiles"] = np.asarray(found["percentiles"], np.float64)
     low = -32768 if source.dtype == np.int16 else 0
@@ -111,7 +113,7 @@ def _stats(
 
 
 def _line(
-    source: NDArray[Any], method: str, within: Any, percentiles: Any, window: Any, threads: int | None
+    source: Placed, method: str, within: Any, percentiles: Any, window: Any, threads: int | None
 ) -> tuple[float, float]:
     """(shift, scale) of out = (x - shift) / scale, for the method."""
     op = "normalize"

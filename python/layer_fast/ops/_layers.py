@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
-from layer_fast.ops._arrays import affine_map, apart, give, output, take, thread_count, three
+from layer_fast.ops._arrays import Placed, affine_map, apart, give, output, stream_of, take, thread_count, three
+from layer_fast.ops._device import DeviceArray, as_float32
 from layer_fast.ops._moments import LayerMoments
 from layer_fast.ops._native import core
 
@@ -54,7 +55,8 @@ def layer_reduce(
     _not_finer(values.shape[1:], mask.shape[-3:], matrix is None, op)
     asked = [float(q) for q in quantiles]
     shape = (len(values), num_layers + 1)
-    arrays = _results(shape, len(asked), top_fraction is not None, histogram)
+    arrays = _results(shape, len(asked), top_fraction is not None, histogram, values)
+    stream = stream_of(op, maps=values, **{"labels" if weights is None else "weights": mask})
     core.layer_reduce(
         values,
         mask,
@@ -66,8 +68,9 @@ def layer_reduce(
         top_fraction=top_fraction,
         histogram=None if histogram is None else (float(histogram[0]), float(histogram[1]), int(histogram[2])),
         threads=thread_count(threads, op),
+        stream=stream,
     )
-    return _moments(arrays, histogram, weights is not None)
+    return _moments({name: _plain(array) for name, array in arrays.items()}, histogram, weights is not None)
 
 
 def layer_weights(
@@ -91,8 +94,9 @@ def layer_weights(
     shape = three(map_shape, op)
     matrix = affine_map(grid_map, op)
     _not_finer(shape, mask.shape, matrix is None, op)
-    out = np.empty((num_layers + 1, *shape), np.float64)
-    core.layer_weights(mask, out, num_layers=num_layers, grid_map=matrix, threads=thread_count(threads, op))
+    out = output(None, op, (num_layers + 1, *shape), np.float64, mask)
+    count, stream = thread_count(threads, op), stream_of(op, labels=mask)
+    core.layer_weights(mask, out, num_layers=num_layers, grid_map=matrix, threads=count, stream=stream)
     return give(out, labels)
 
 
@@ -119,9 +123,11 @@ def layer_compose(
     sets = take(coalitions, op, "coalitions", dtypes=("bool",), axes=2)
     numbers = fill_values if hasattr(fill_values, "shape") else np.asarray(fill_values)
     fill = _float32(numbers, op, "fill_values", (2, 4))
-    result = output(out, op, (len(sets), *source.shape), np.float32)
+    result = output(out, op, (len(sets), *source.shape), np.float32, source)
     apart(result, op, image=source, labels=mask, coalitions=sets, fill_values=fill)
-    core.layer_compose(source, mask, sets, fill, result, threads=thread_count(threads, op))
+    count = thread_count(threads, op)
+    stream = stream_of(op, image=source, labels=mask, coalitions=sets, fill_values=fill, out=result)
+    core.layer_compose(source, mask, sets, fill, result, threads=count, stream=stream)
     return give(result, image, out)
 
 
@@ -130,7 +136,7 @@ def _layer_count(num_layers: int, op: str) -> None:
         raise ValueError(f"[{op}] expected num_layers from 0 to 255, got {num_layers}")
 
 
-def _mask(labels: Any, weights: Any, num_layers: int, op: str) -> NDArray[Any]:
+def _mask(labels: Any, weights: Any, num_layers: int, op: str) -> Placed:
     _layer_count(num_layers, op)
     if (labels is None) == (weights is None):
         raise ValueError(f"[{op}] expected either labels or weights, got {'neither' if labels is None else 'both'}")
@@ -145,11 +151,18 @@ def _mask(labels: Any, weights: Any, num_layers: int, op: str) -> NDArray[Any]:
     return mask
 
 
-def _float32(array: Any, op: str, name: str, axes: tuple[int, ...]) -> NDArray[np.float32]:
-    """float32, float64 or float16 as float32; a finite value that float32 cannot hold is a ValueError."""
+def _float32(array: Any, op: str, name: str, axes: tuple[int, ...]) -> Placed:
+    """float32, float64 or float16 as float32; a finite value that float32 cannot hold is a ValueError.
+
+    On a CUDA device float32 or float16: looking for such values there would wait for the device.
+    """
     source = take(array, op, name, dtypes=("float32", "float64", "float16"), axes=axes)
     if source.dtype == np.float32:
         return source
+    if isinstance(source, DeviceArray):
+        if source.dtype == np.float64:
+            raise TypeError(f"[{op}] expected {name} of dtype float32 or float16 on a CUDA device, got float64")
+        return as_float32(source, op, name)
     _log.debug("[%s] %s was converted once: %s to float32", op, name, source.dtype.name)
     with np.errstate(over="ignore"):
         single = source.astype(np.float32)
@@ -159,7 +172,7 @@ def _float32(array: Any, op: str, name: str, axes: tuple[int, ...]) -> NDArray[n
     return single
 
 
-def _maps(maps: Any, op: str) -> NDArray[np.float32]:
+def _maps(maps: Any, op: str) -> Placed:
     values = _float32(maps, op, "maps", (3, 4))
     values = values[None] if values.ndim == 3 else values
     if values.size == 0:
@@ -173,25 +186,30 @@ def _not_finer(map_shape: tuple[int, ...], grid: tuple[int, ...], default: bool,
 
 
 def _results(
-    shape: tuple[int, int], quantiles: int, top: bool, histogram: tuple[float, float, int] | None
-) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {name: np.empty(shape, np.int64) for name in _INT64}
-    arrays |= {name: np.empty(shape, np.float64) for name in _FLOAT64}
-    arrays |= {name: np.empty(shape, np.float32) for name in _FLOAT32}
+    shape: tuple[int, int], quantiles: int, top: bool, histogram: tuple[float, float, int] | None, like: Placed
+) -> dict[str, Placed]:
+    def new(dtype: DTypeLike, *more: int) -> Placed:
+        return output(None, "layer_reduce", (*shape, *more), dtype, like)
+
+    arrays = {name: new(np.int64) for name in _INT64}
+    arrays |= {name: new(np.float64) for name in _FLOAT64}
+    arrays |= {name: new(np.float32) for name in _FLOAT32}
     if quantiles:
-        arrays["quantiles"] = np.empty((*shape, quantiles), np.float64)
+        arrays["quantiles"] = new(np.float64, quantiles)
     if top:
-        arrays["top_share"] = np.empty(shape, np.float64)
+        arrays["top_share"] = new(np.float64)
     if histogram is not None:
         if int(histogram[2]) < 1:
             raise ValueError(f"[layer_reduce] expected histogram with 1 bin or more, got {histogram[2]}")
-        arrays["histogram"] = np.empty((*shape, int(histogram[2]) + 2), np.int64)
+        arrays["histogram"] = new(np.int64, int(histogram[2]) + 2)
     return arrays
 
 
-def _moments(
-    arrays: dict[str, NDArray[Any]], histogram: tuple[float, float, int] | None, weighted: bool
-) -> LayerMoments:
+def _plain(array: Placed) -> Any:
+    return array.owner if isinstance(array, DeviceArray) else array
+
+
+def _moments(arrays: dict[str, Any], histogram: tuple[float, float, int] | None, weighted: bool) -> LayerMoments:
     if histogram is not None:
         counts = arrays.pop("histogram")
         arrays |= {"histogram": counts[..., 1:-1], "underflow": counts[..., 0], "overflow": counts[..., -1]}

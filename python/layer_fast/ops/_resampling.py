@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from layer_fast.ops._arrays import affine_map, apart, give, output, take, thread_count, three
+from layer_fast.ops._arrays import Placed, affine_map, apart, give, output, stream_of, take, thread_count, three
+from layer_fast.ops._device import DeviceArray
 from layer_fast.ops._native import core
 
 VOLUME_DTYPES = ("uint8", "int16", "uint16", "float32")
@@ -50,19 +51,21 @@ def resample(
     wanted = np.dtype(np.float32 if dtype is None else dtype)
     if wanted not in (np.dtype(np.float32), source.dtype):
         raise ValueError(f"[{op}] expected dtype float32 or the volume's {source.dtype.name}, got {wanted.name}")
-    result = output(out, op, three(shape, op), wanted)
+    result = output(out, op, three(shape, op), wanted, source)
     apart(result, op, volume=source)
     matrix = affine_map(grid_map, op)
     filtered = interpolation == "bspline" and _mixes_axes(matrix)
+    stream = stream_of(op, volume=source, out=result)
     core.resample(
         source,
         result,
-        np.empty(source.shape, np.float32) if filtered else None,
+        output(None, op, source.shape, np.float32, source) if filtered else None,
         interpolation=interpolation,
         antialias=bool(antialias),
         grid_map=matrix,
         window=_window(window, op),
         threads=thread_count(threads, op),
+        stream=stream,
     )
     return give(result, volume, out)
 
@@ -89,13 +92,15 @@ def resample_labels(
     source = take(labels, op, "labels", dtypes=["uint8"], axes=3)
     target = three(shape, op)
     if mode == "nearest":
-        result = output(out, op, target, "uint8")
+        result = output(out, op, target, "uint8", source)
     elif mode == "fraction":
-        result = output(out, op, (_label_count(source, num_labels), *target), "float32")
+        result = output(out, op, (_label_count(source, num_labels), *target), "float32", source)
     else:
         raise ValueError(f"[{op}] expected mode nearest or fraction, got {mode!r}")
     apart(result, op, labels=source)
-    core.resample_labels(source, result, grid_map=affine_map(grid_map, op), threads=thread_count(threads, op))
+    matrix, count = affine_map(grid_map, op), thread_count(threads, op)
+    stream = stream_of(op, labels=source, out=result)
+    core.resample_labels(source, result, grid_map=matrix, threads=count, stream=stream)
     return give(result, labels, out)
 
 
@@ -111,17 +116,25 @@ def argmax_resample(
     """
     op = "argmax_resample"
     source = take(logits, op, "logits", dtypes=["float32"], axes=4)
-    result = output(out, op, three(shape, op), "uint8")
+    result = output(out, op, three(shape, op), "uint8", source)
     apart(result, op, logits=source)
-    core.argmax_resample(source, result, grid_map=affine_map(grid_map, op), threads=thread_count(threads, op))
+    matrix, count = affine_map(grid_map, op), thread_count(threads, op)
+    stream = stream_of(op, logits=source, out=result)
+    core.argmax_resample(source, result, grid_map=matrix, threads=count, stream=stream)
     return give(result, logits, out)
 
 
-def _label_count(labels: NDArray[np.uint8], num_labels: int | None) -> int:
-    count = int(labels.max(initial=0)) + 1 if num_labels is None else int(num_labels)
+def _label_count(labels: Placed, num_labels: int | None) -> int:
+    count = _largest(labels) + 1 if num_labels is None else int(num_labels)
     if not 1 <= count <= 256:
         raise ValueError(f"[resample_labels] expected num_labels from 1 to 256, got {num_labels}")
     return count
+
+
+def _largest(labels: Placed) -> int:
+    if labels.size == 0:
+        return 0
+    return int(labels.owner.max() if isinstance(labels, DeviceArray) else labels.max())
 
 
 def _mixes_axes(matrix: list[float] | None) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from .. import ops
 from ..engines import run_padded
 from ..errors import StepFailure
 from ..models import ModelPackage
+from ..models.fill import fill_image
 from ..types import REGIONS, LayerMask
 from .fills import fill_content
 from .lane import Lane
@@ -35,7 +38,7 @@ def coalition_logits(
     found: dict[str, NDArray[np.float32]] = {}
     for name in lane.config.fills if fills is None else fills:
         with lane.times.stage("explain.fill"):
-            content = fill_content(name, model_input, labels, package)
+            content = _content(name, model_input, labels, lane, package)
         whole = next(iter(found.values()))[-1:] if found else None
         rows = COALITIONS if whole is None else COALITIONS[:-1]
         values = _logits(model_input.image, labels, rows, content, lane, package)
@@ -52,23 +55,40 @@ def _logits(
     package: ModelPackage,
 ) -> NDArray[np.float32]:
     manifest, engine, size = package.manifest, lane.forward(package), _batch(package, image, lane)
-    parts = []
+    sets, parts = lane.constant(f"coalitions {len(rows)}", rows), []
     for start in range(0, len(rows), size):
-        chunk = rows[start : start + size]
+        chunk = sets[start : start + size]
         with lane.times.stage("explain.compose"):
             composed = lane.buffer("composed", (len(chunk), *image.shape))
             ops.layer_compose(image, labels, chunk, fill_values=content, out=composed, threads=lane.op_threads)
         with lane.times.stage("explain.coalitions"):
             parts.append(run_padded(engine, {manifest.input: composed}, (manifest.output,), size)[0])
-    values = np.concatenate(parts)
+    values = lane.place.take(np.concatenate(parts))
     if not np.isfinite(values).all():
         raise StepFailure("coalition_nonfinite", "a composed input gave NaN or Inf", input_at_fault=False)
     return values
 
 
+def _content(
+    name: str, model_input: ModelInput, labels: NDArray[np.uint8], lane: Lane, package: ModelPackage
+) -> NDArray[np.float32]:
+    """The fill where the lane's arrays are. On a GPU those of the package's profile are made there; the others are
+    made on the host, which the model's image and labels visit for it."""
+    if not lane.place.on_gpu:
+        return fill_content(name, model_input, labels, package)
+    if name == "cohort_profile" and package.fill_profile is not None:
+        profile = lane.constant(f"profile {package.sha256}", package.fill_profile)
+        return fill_image(labels, profile, package.manifest.depth_axis)
+    if name != "constant":
+        model_input, labels = replace(model_input, image=lane.place.take(model_input.image)), lane.place.take(labels)
+    content: NDArray[np.float32] = lane.place.put(fill_content(name, model_input, labels, package))
+    return content
+
+
 def model_labels(mask: LayerMask, grid: tuple[int, ...], lane: Lane) -> NDArray[np.uint8]:
     """The mask on the classifier's grid."""
-    labels: NDArray[np.uint8] = ops.resample_labels(mask.labels, grid, mode="nearest", threads=lane.op_threads)
+    held = lane.place.put(mask.labels)  # a variant of the mask was made on the host
+    labels: NDArray[np.uint8] = ops.resample_labels(held, grid, mode="nearest", threads=lane.op_threads)
     return labels
 
 

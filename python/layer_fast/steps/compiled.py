@@ -68,6 +68,12 @@ def gradient_batch(package: ModelPackage, budget_mb: int, slices: int) -> int:
     return held if package.manifest.spatial_dims == 2 else max(1, held)
 
 
+def even_batch(count: int, limit: int) -> int:
+    """The batch size for `count` inputs: as few calls as the limit allows, of equal size."""
+    calls = -(-count // limit)
+    return -(-count // calls)
+
+
 def gradient_megabytes(package: ModelPackage, slices: int) -> int:
     """About what one input takes in the gradient graph, rounded up: the activations of the forward graph twice, for
     the gradient has one for each."""

@@ -74,7 +74,7 @@ def _one(
 ) -> tuple[str, ScanRef, list[Donor]]:
     try:
         (scan,) = read([ref], lane, config)
-        (mask,) = given_masks([scan])
+        (mask,) = given_masks([scan], lane)
         sha = hashlib.sha256(json.dumps(scan.input_sha256, sort_keys=True).encode()).hexdigest()
         shared, inputs = Shared(), []
         for package in packages:

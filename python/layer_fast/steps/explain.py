@@ -73,7 +73,7 @@ def _explain(
 def _predict(images: NDArray[np.float32], lane: Lane, package: ModelPackage, batch: int) -> NDArray[np.float32]:
     manifest = package.manifest
     (logits,) = run_padded(lane.forward(package), {manifest.input: images}, (manifest.output,), batch)
-    return logits
+    return lane.place.take(logits)
 
 
 def _gradients(
@@ -92,7 +92,8 @@ def _gradients(
     def predict(images: NDArray[np.float32]) -> NDArray[np.float64]:
         return package.target_values(_predict(images, lane, package, len(images)), config.target)
 
-    return gradient_maps(image, config.methods, graph, config, _baseline(image, mask, lane, package), predict)
+    baseline = _baseline(image, mask, lane, package)
+    return gradient_maps(image, config.methods, graph, config, baseline, predict, lane.place.put)
 
 
 def _baseline(
@@ -104,7 +105,8 @@ def _baseline(
     if package.fill_profile is None:
         raise ModelError(f"{package.path}: the baseline cohort_profile needs a fill profile, the package has none")
     labels = model_labels(mask, image.shape[1:], lane)
-    return fill_image(labels, package.fill_profile, package.manifest.depth_axis)
+    profile = lane.constant(f"profile {package.sha256}", package.fill_profile)
+    return fill_image(labels, profile, package.manifest.depth_axis)
 
 
 def _check_finite(values: NDArray[np.float32]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ..engines.reasons import DeviceFull
 from ..errors import ReadError, StepFailure
 from ..types import Failure, LayerMask, Scan, ScanRef
 from .lane import Lane
@@ -91,5 +92,5 @@ def as_failure(step: str, error: Exception) -> Failure:
         return Failure(step, error.code, str(error), error.input_at_fault)
     if isinstance(error, ReadError):
         return Failure(step, error.code, str(error), input_at_fault=True)
-    code = "out_of_memory" if isinstance(error, MemoryError) else f"internal:{type(error).__name__}"
+    code = "out_of_memory" if isinstance(error, MemoryError | DeviceFull) else f"internal:{type(error).__name__}"
     return Failure(step, code, str(error)[:500], input_at_fault=False)

@@ -15,6 +15,8 @@ from ..fills import FILL_FACTS, FILLS
 from ..models import ModelPackage
 from ..timing import StageTimes
 from .compiled import Graphs
+from .place import Host, Place
+from .sizes import options, precision_of
 
 
 @dataclass(slots=True)
@@ -27,8 +29,11 @@ class Lane:
     op_threads: int  # the lane's share of the thread budget for native ops, whose bytes do not depend on it
     graphs: Graphs
     times: StageTimes = field(default_factory=StageTimes)
+    device: str = "cpu"  # of the engines
+    place: Place = field(default_factory=Host)  # of the arrays between upload and record
     _engines: dict[tuple[str, str], Engine] = field(default_factory=dict)
     _buffers: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _kept: dict[str, Any] = field(default_factory=dict)
 
     def forward(self, package: ModelPackage) -> Engine:
         """The package's graph over volumes as it is: output `logits`."""
@@ -52,16 +57,24 @@ class Lane:
         size = int(np.prod(shape))
         held = self._buffers.get(name)
         if held is None or held.size < size:
-            held = self._buffers[name] = np.empty(size, np.float32)
+            held = self._buffers[name] = self.place.empty((size,), np.float32)
         return held[:size].reshape(shape)
+
+    def constant(self, name: str, array: NDArray[Any]) -> Any:
+        """An array of the host where the lane's arrays are, brought there once."""
+        if name not in self._kept:
+            self._kept[name] = self.place.put(array)
+        return self._kept[name]
 
     def _open(self, package: ModelPackage, kind: str) -> Engine:
         key = (package.sha256, kind)
         if key not in self._engines:
             model = self.graphs.of(package, kind)
             label = f"{package.manifest.name} ({kind})"
+            more = options(self.device, package, kind, self.config)
+            precision = precision_of(self.engine, kind, self.config)
             self._engines[key] = open_engine(
-                self.engine, model, threads=self.config.engine_threads, label=label, precision=self.config.precision
+                self.engine, model, threads=self.config.engine_threads, label=label, precision=precision, **more
             )
         return self._engines[key]
 

@@ -22,9 +22,10 @@ def save_pictures(items: list[tuple[Scan, LayerMask, list[Explanation], Path]], 
     for scan, mask, explanations, path in items:
         middle = scan.grid.array.shape[0] // 2
         arrays = {name: volume.array[middle] for name, volume in scan.volumes.items()}
-        arrays["labels"] = mask.labels[middle]
+        arrays["labels"] = lane.place.take(mask.labels[middle])
         for setup, maps in _cams(explanations).items():
-            full = [ops.resample(m, scan.grid.array.shape, threads=lane.op_threads)[middle] for m in maps]
+            whole = [ops.resample(m, scan.grid.array.shape, threads=lane.op_threads) for m in maps]
+            full = [lane.place.take(one[middle]) for one in whole]
             arrays[f"map_{setup}"] = np.mean(full, axis=0, dtype=np.float32)
         about = {"scan_id": scan.ref.scan_id, "label": scan.ref.label or "", "spacing_mm": scan.grid.spacing_mm}
         _write(path, arrays | {name: np.array(value) for name, value in about.items()})

@@ -43,10 +43,17 @@ class ModelInput:
 @dataclass(slots=True)
 class Shared:
     """What the models of a run need of one scan alike. channels: on a grid, by all that makes them. stats: of the
-    volumes, by modality."""
+    volumes, by modality. placed: the volumes where the lane's arrays are, each brought there once."""
 
     channels: dict[tuple[Any, ...], NDArray[np.float32]] = field(default_factory=dict)
     stats: dict[str, IntensityStats] = field(default_factory=dict)
+    placed: dict[str, Any] = field(default_factory=dict)
+
+    def volume(self, scan: Scan, modality: str, lane: Lane) -> Any:
+        """The array of a volume where the lane's arrays are."""
+        if modality not in self.placed:
+            self.placed[modality] = lane.place.put(scan.volumes[modality].array)
+        return self.placed[modality]
 
 
 def prepare(
@@ -64,7 +71,7 @@ def _prepare(scan: Scan, shared: Shared, lane: Lane, package: ModelPackage, fov_
         message = f"{manifest.name} needs {missing[0]}, the scan has none"
         raise StepFailure("modality_missing", message, input_at_fault=True)
     grid = manifest.grid_for(scan.grid.array.shape)
-    image = np.empty((len(manifest.channels), *grid), np.float32)
+    image = lane.place.empty((len(manifest.channels), *grid), np.float32)
     for target, channel in zip(image, manifest.channels, strict=True):
         window = (float(channel.window[0]), float(channel.window[1]))
         key = (channel.modality, grid, manifest.antialias, window, channel.missing_value)
@@ -72,7 +79,7 @@ def _prepare(scan: Scan, shared: Shared, lane: Lane, package: ModelPackage, fov_
             target[...] = shared.channels[key]
             continue
         shared.channels[key] = ops.resample(
-            _finite(scan.volumes[channel.modality], channel),
+            _finite(shared.volume(scan, channel.modality, lane), channel),
             grid,
             interpolation="linear",
             antialias=manifest.antialias,
@@ -82,19 +89,19 @@ def _prepare(scan: Scan, shared: Shared, lane: Lane, package: ModelPackage, fov_
         )
     flags = list(domain_flags(scan.grid, manifest.fov_mm, fov_tolerance))
     for channel in manifest.channels:
-        volume = scan.volumes[channel.modality]
+        array = shared.volume(scan, channel.modality, lane)
         if channel.modality not in shared.stats:
-            shared.stats[channel.modality] = ops.intensity_stats(volume.array, threads=lane.op_threads)
-        flags += [f for f in range_flags(volume, channel, shared.stats[channel.modality]) if f not in flags]
+            shared.stats[channel.modality] = ops.intensity_stats(array, threads=lane.op_threads)
+        flags += [f for f in range_flags(array, channel, shared.stats[channel.modality]) if f not in flags]
     return ModelInput(image, tuple(flags))
 
 
-def _finite(volume: Volume, channel: Channel) -> NDArray[np.float32] | NDArray[np.uint8]:
+def _finite(array: Any, channel: Channel) -> Any:
     """The array without holes: nothing was measured there, so the model sees the value its manifest names."""
-    if volume.modality != "swe":
-        return volume.array
-    holes = np.isnan(volume.array)
-    return np.where(holes, np.float32(channel.missing_value), volume.array) if holes.any() else volume.array
+    if channel.modality != "swe":
+        return array
+    holes = np.isnan(array)
+    return np.where(holes, np.float32(channel.missing_value), array) if holes.any() else array
 
 
 def domain_flags(grid: Volume, fov_mm: Sequence[float | None], tolerance: float) -> tuple[str, ...]:
@@ -109,13 +116,13 @@ def domain_flags(grid: Volume, fov_mm: Sequence[float | None], tolerance: float)
     return () if inside else ("outside_model_domain",)
 
 
-def range_flags(volume: Volume, channel: Channel, stats: IntensityStats) -> tuple[str, ...]:
+def range_flags(array: Any, channel: Channel, stats: IntensityStats) -> tuple[str, ...]:
     """Flags of a volume on another intensity scale than the channel's window: more than 1 % of the voxels outside it,
     or all of them within a tenth of it (0..1 where 0..255 is meant, 12 bits where 8 are)."""
     low, high = channel.window
     if low <= stats.min and stats.max <= high:
         odd = bool(stats.max - stats.min < _NARROW * (high - low))
     else:
-        outside = np.count_nonzero((volume.array < low) | (volume.array > high))
+        outside = int(np.count_nonzero((array < low) | (array > high)))
         odd = bool(outside > _OUTSIDE * stats.count)
     return ("intensity_scale", "outside_model_domain") if odd else ()

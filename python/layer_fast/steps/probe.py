@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import GRADIENT_METHODS, VALUE_METHODS, RunConfig
+from ..config import VALUE_METHODS, RunConfig
 from ..engines import Arrays, Engine, open_engine, run_padded
 from ..engines.choice import AGREEMENT, Probe, relative_l2
 from ..models import ModelPackage
 from ..models.graph_checks import added_output
-from .compiled import Graphs, gradient_batch
+from .compiled import Graphs
 from .lane import graph_kinds
-from .maps import cam_methods, even_batch
+from .maps import cam_methods
+from .sizes import SLICES, gradient_count, gradient_limit, options, precision_of, sizes_of
 
-SLICES = 8  # of a drawn scan for a 2D model
 _SEED = 20511
 _AGREEMENT_INPUTS = 8
 GRADIENT_AGREEMENT = 0.1  # a pre-activation within rounding of zero may flip a gate; wrong gradients differ by about 1
@@ -31,9 +31,10 @@ def probe(package: ModelPackage, config: RunConfig, graphs: Graphs) -> Probe:
     if package.manifest.slice_axis is not None:
         count = max(1, count // SLICES)
     if kind == "gradient":
-        count = _gradient_count(package, config)
+        count = gradient_count(package, config)
     label = f"{package.manifest.name} ({kind}, batch {count})"
-    return Probe(label, graphs.of(package, kind), _feeds(package, kind, count), _outputs(package, kind)[-1:])
+    feeds, outputs = _feeds(package, kind, count), _outputs(package, kind)[-1:]
+    return Probe(label, graphs.of(package, kind), feeds, outputs, kind=kind, sizes=sizes_of(package, kind, config))
 
 
 def checks(packages: tuple[ModelPackage, ...], config: RunConfig, graphs: Graphs) -> list[Probe]:
@@ -46,15 +47,16 @@ def checks(packages: tuple[ModelPackage, ...], config: RunConfig, graphs: Graphs
             feeds = _feeds(package, kind, min(2, _limit(package, kind, config) or 2))
             limit = GRADIENT_AGREEMENT if kind == "gradient" else AGREEMENT
             label, outputs = f"{manifest.name} ({kind})", _outputs(package, kind)[-1:]
-            found.append(Probe(label, graphs.of(package, kind), feeds, outputs, weight=0.0, limit=limit))
+            model, sizes = graphs.of(package, kind), sizes_of(package, kind, config)
+            found.append(Probe(label, model, feeds, outputs, weight=0.0, limit=limit, kind=kind, sizes=sizes))
     return found
 
 
 def precision_agreement(
-    packages: list[ModelPackage], config: RunConfig, graphs: Graphs, engine: str
+    packages: list[ModelPackage], config: RunConfig, graphs: Graphs, engine: str, device: str = "cpu"
 ) -> dict[str, dict[str, Any]]:
     """How far the reduced precision of a run is from float32 in the same engine, on drawn inputs: by classifier
-    (SETUP/NAME/MEMBER) and kind of graph, each that the run calls.
+    (SETUP/NAME/MEMBER) and kind of graph, each that the run calls in less than float32.
 
     logits_max_abs; logits_l2 (relative); map_cosine over all maps or gradients, None for the plain forward; inputs.
     """
@@ -62,14 +64,18 @@ def precision_agreement(
     for package in packages:
         own = found.setdefault(package.label, {})
         for kind in graph_kinds(config.methods):
+            if (precision_used := precision_of(engine, kind, config)) == "float32":
+                continue
             label = f"{package.manifest.name} ({kind})"
+            more = options(device, package, kind, config)
             full, reduced = (
                 open_engine(
-                    engine, graphs.of(package, kind), threads=config.engine_threads, label=label, precision=precision
+                    engine, graphs.of(package, kind), threads=config.engine_threads, label=label, precision=p, **more
                 )
-                for precision in ("float32", config.precision)
+                for p in ("float32", precision_used)
             )
             feeds, batch = _feeds(package, kind, _AGREEMENT_INPUTS), _limit(package, kind, config)
+            batch = batch if device == "cpu" else min(_AGREEMENT_INPUTS, more["sizes"].largest)
             own[kind] = compare(full, reduced, feeds, _outputs(package, kind), batch)
     return found
 
@@ -84,15 +90,7 @@ def _limit(package: ModelPackage, kind: str, config: RunConfig) -> int | None:
     """How many drawn inputs one call may hold; None: as many as there are."""
     if kind != "gradient":
         return None
-    slices = SLICES if package.manifest.slice_axis is not None else 1
-    return max(1, gradient_batch(package, config.gradient_memory_mb, slices))
-
-
-def _gradient_count(package: ModelPackage, config: RunConfig) -> int:
-    """The largest batch of gradients that the run makes."""
-    sizes = {"integrated_gradients": config.ig_steps, "smoothgrad": config.smoothgrad_samples}
-    wanted = max(sizes.get(method, 1) for method in config.methods if method in GRADIENT_METHODS)
-    return even_batch(wanted, _limit(package, "gradient", config) or wanted)
+    return gradient_limit(package, config)
 
 
 def compare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from .. import ops
 from ..config import VALUE_METHODS
 from ..models import ModelPackage
 from ..models.fill import AXES
+from ..ops import LayerMoments
 from ..quantify import map_region_rows, value_region_rows
 from ..types import NUM_LAYERS, REGIONS, LayerMask
 from .explain import Explanation
@@ -67,17 +68,39 @@ def measure(mask: LayerMask, depth_axis: str) -> Geometry:
     if mask.labels.size and (highest := int(mask.labels.max())) > NUM_LAYERS:
         raise ValueError(f"[reduce] expected labels 0..{NUM_LAYERS}, got {highest}")
     axis = AXES[depth_axis]
-    planes = np.moveaxis(mask.labels, axis, 0)
-    by_depth = np.array([np.bincount(plane.ravel(), minlength=len(REGIONS)) for plane in planes])
-    count = by_depth.sum(axis=0)
-    held = np.bitwise_or.reduce(_BITS[mask.labels], axis=axis)
-    columns = np.array([np.count_nonzero(held & _BITS[k]) for k in range(len(REGIONS))])
+    count, depths, columns = (_counts if isinstance(mask.labels, np.ndarray) else _counts_on_gpu)(mask.labels, axis)
     with np.errstate(invalid="ignore"):
         thickness = count / np.where(columns > 0, columns, np.nan) * mask.spacing_mm[axis]
-        depth = np.arange(len(planes)) @ by_depth / np.where(count > 0, count, np.nan)
+        depth = depths / np.where(count > 0, count, np.nan)
     volume = float(np.prod(mask.spacing_mm))
     ordered = bool((np.diff(depth[1:][count[1:] > 0]) > 0).all())
     return Geometry(count.astype(np.int64), thickness, volume if np.isfinite(volume) else None, ordered)
+
+
+Counts = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _counts(labels: NDArray[np.uint8], axis: int) -> Counts:
+    """Of each label, (7,): voxels, the sum of their indices along the axis, columns along it that hold the label."""
+    planes = np.moveaxis(labels, axis, 0)
+    by_depth = np.array([np.bincount(plane.ravel(), minlength=len(REGIONS)) for plane in planes])
+    held = np.bitwise_or.reduce(_BITS[labels], axis=axis)
+    columns = np.array([np.count_nonzero(held & _BITS[k]) for k in range(len(REGIONS))])
+    return by_depth.sum(axis=0), np.arange(len(planes)) @ by_depth, columns
+
+
+def _counts_on_gpu(labels: Any, axis: int) -> Counts:
+    """As `_counts`, label by label, for CuPy: three numbers of each come back."""
+    others = tuple(k for k in range(3) if k != axis)
+    index = np.cumsum(np.ones_like(labels, shape=labels.shape[axis : axis + 1], dtype=np.int64)) - 1
+    found = []
+    for k in range(len(REGIONS)):
+        same = labels == k
+        by_depth = same.sum(axis=others, dtype=np.int64)
+        found += [by_depth.sum(), (index * by_depth).sum(), same.any(axis=axis).sum(dtype=np.int64)]
+    numbers: Any = np.stack(found)
+    count, depths, columns = numbers.get().reshape(-1, 3).T
+    return count, depths, columns
 
 
 def mask_flags(shape: Geometry, source: str) -> tuple[str, ...]:
@@ -103,6 +126,7 @@ def _map_rows(
         stack, names = channel_maps(found, explanation.package)
         grid_map = same_field_of_view(mask.labels.shape, stack.shape[1:])
         m = ops.layer_reduce(stack, mask.labels, num_layers=NUM_LAYERS, grid_map=grid_map, threads=lane.op_threads)
+        m = _on_host(m, lane)
         flags = incomplete(found)
         for k, channel in enumerate(names):
             regions = map_region_rows(
@@ -111,8 +135,16 @@ def _map_rows(
             )  # fmt: skip
             own = {"channel": channel, "residual": found.residual}
             rows += [{**_keyed(r, explanation, method, found.baseline, mask, shape, facts), **own} for r in regions]
-            kept.add(stack[k], mask.labels, rows[-1])
+            if lane.config.store:  # made on the host
+                kept.add(lane.place.take(stack[k]), lane.place.take(mask.labels), rows[-1])
     return rows
+
+
+def _on_host(moments: LayerMoments, lane: Lane) -> LayerMoments:
+    """Statistics, (K, 7) each, as NumPy: all that leaves the GPU of a map."""
+    found: dict[str, Any] = {field.name: getattr(moments, field.name) for field in fields(moments)}
+    taken: dict[str, Any] = {k: lane.place.take(v) for k, v in found.items() if hasattr(v, "shape")}
+    return replace(moments, **taken)
 
 
 def channel_maps(found: AttributionMap, package: ModelPackage) -> tuple[NDArray[np.float32], list[str]]:

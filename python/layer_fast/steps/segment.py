@@ -40,14 +40,14 @@ def _labels(logits: NDArray[np.float32], scan: Scan, lane: Lane) -> NDArray[np.u
     return found
 
 
-def given_masks(scans: list[Scan]) -> list[LayerMask]:
+def given_masks(scans: list[Scan], lane: Lane) -> list[LayerMask]:
     """The masks that came with the scans; of several, the one named "manual", else the first by name."""
     masks = []
     for scan in scans:
         if not scan.masks:
             raise StepFailure("no_mask", "expected a mask in the cohort table, found none", input_at_fault=True)
         source = "manual" if "manual" in scan.masks else min(scan.masks)
-        masks.append(LayerMask(scan.masks[source].array, scan.grid.spacing_mm, source))
+        masks.append(LayerMask(lane.place.put(scan.masks[source].array), scan.grid.spacing_mm, source))
     return masks
 
 

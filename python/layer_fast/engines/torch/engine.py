@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import EngineError
 from ..base import Arrays, Port, check_feeds
+from ..device_arrays import View, library_of
+from ..reasons import DeviceFull, Unusable, short
 from . import activations, conv, elementwise, indexing, matmul, movement, norm, pool, reductions, resize  # noqa: F401
 from .program import Program, as_tensor
 from .registry import Tensor
@@ -39,15 +42,19 @@ class TorchEngine:
             raise EngineError(f"{label}: expected an ONNX model, found {len(model)} bytes that are none") from error
         place = torch.device(device)
         if place.type == "cuda" and not torch.cuda.is_available():
-            raise EngineError(f"{label}: device {device!r}: this torch finds no CUDA device")
-        self._program = Program(proto, label, place, dtype)
+            raise Unusable("torch_without_cuda", why=f"torch {torch.__version__}")
+        with self._full("load the weights"):
+            self._program = Program(proto, label, place, dtype)
         optional = {t.name for t in proto.graph.initializer}
         self._inputs = [Port.of(i) for i in proto.graph.input if i.name not in optional]
         self._outputs = [o.name for o in proto.graph.output]
 
     def run(self, feeds: Arrays, outputs: tuple[str, ...]) -> list[NDArray[Any]]:
-        """NumPy in, NumPy out; the results are copies."""
+        """NumPy in, NumPy out; the results are copies. On a GPU also torch tensors or CuPy arrays of it in and out,
+        which are not copied; work is given to the current stream of their library."""
         also = () if self._program.dtype is None else (np.float32, np.float64)
+        if self._program.device.type == "cuda" and library_of(list(feeds.values()), self._label) is not None:
+            return self._run_device(feeds, outputs, also)
         check_feeds(self._label, self._inputs, feeds, also)
         place, dtype = self._program.device, self._program.dtype
         tensors = {}
@@ -55,6 +62,19 @@ class TorchEngine:
             tensor = as_tensor(array) if array.dtype.kind not in "fiub" else torch.from_numpy(_readable(array))
             tensors[name] = tensor.to(place, dtype if dtype is not None and tensor.is_floating_point() else None)
         return [as_array(t) for t in self.run_tensors(tensors, outputs)]
+
+    def _run_device(self, feeds: dict[str, Any], outputs: tuple[str, ...], also: Any) -> list[Any]:
+        library = library_of(list(feeds.values()), self._label)
+        views: dict[str, Any] = {name: View.of(array) for name, array in feeds.items()}
+        check_feeds(self._label, self._inputs, views, also)
+        if library is None or library.name == "torch":
+            return [_alone(t, feeds) for t in self.run_tensors(feeds, outputs)]
+        import cupy
+
+        # One stream for both libraries, so that neither has to wait for the other on the host.
+        with torch.cuda.stream(torch.cuda.ExternalStream(cupy.cuda.get_current_stream().ptr)):
+            tensors = {name: torch.as_tensor(array, device="cuda") for name, array in feeds.items()}
+            return [cupy.asarray(_alone(t, tensors)) for t in self.run_tensors(tensors, outputs)]
 
     def run_tensors(self, feeds: dict[str, Tensor], outputs: tuple[str, ...]) -> list[Tensor]:
         """Tensors of the engine's device in, tensors of it out, nothing copied: an output may share memory with a
@@ -64,8 +84,15 @@ class TorchEngine:
                 raise EngineError(f"{self._label}: expected outputs of {self._outputs}, got {name!r}")
         if self._program.device.type == "cpu" and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        with self._exact():
+        with self._exact(), self._full("run"):
             return self._program.run(dict(feeds), tuple(outputs))
+
+    @contextmanager
+    def _full(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError as error:
+            raise DeviceFull(self._label, what, short(error)) from error
 
     def _exact(self) -> AbstractContextManager[Any]:
         """On a GPU torch would round the inputs of float32 convolutions to 10 bits (TF32), the reference must not."""
@@ -75,6 +102,12 @@ class TorchEngine:
             enabled=True, benchmark=False, deterministic=True, allow_tf32=False
         )
         return held
+
+
+def _alone(tensor: Tensor, feeds: dict[str, Tensor]) -> Tensor:
+    """A contiguous tensor that shares no memory with a feed."""
+    shared = any(tensor.untyped_storage().data_ptr() == feed.untyped_storage().data_ptr() for feed in feeds.values())
+    return tensor.clone() if shared else tensor.contiguous()
 
 
 def as_array(tensor: Tensor) -> NDArray[Any]:

@@ -75,7 +75,7 @@ class Program:
             found = self._gathered(step, found)
         try:
             result = step.op.function(step.node, *found)
-        except EngineError:
+        except (EngineError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # torch raises several unrelated classes
             shapes = ", ".join("none" if t is None else f"{t.dtype}{list(t.shape)}" for t in found)

@@ -1,0 +1,120 @@
+// CUDA: layer_reduce with soft weights. Every voxel is in every layer, so a layer of a tile of a map is a job of its own:
+// sixteen lanes with their sums in registers, added in the CPU's order. Moved: 4 bytes a voxel, layer and map for the
+// weights and as much for the map, whose other readers (one a layer, next to each other) meet it in the cache.
+#include "layer_fast/error.hpp"
+#include "ops/layer_lanes_cuda.hpp"
+#include "ops/layer_reduce_cuda.hpp"
+#include "ops/layer_reduce_impl.hpp"
+
+namespace layer_fast::impl {
+namespace {
+
+constexpr const char* kOp = "layer_reduce";
+constexpr int kHalves = 2;
+
+struct WeightedLane {
+  double pos = 0.0, neg = 0.0, sq = 0.0, weight = 0.0;
+  float low = __builtin_inff(), high = -__builtin_inff();
+  int count = 0, nonfinite = 0;
+  bool good = true;
+
+  // What add_weighted does on the CPU.
+  __device__ void add(float value, float given) {
+    good = good && given >= 0.0f && is_finite(given);
+    if (!(given > 0.0f)) return;
+    if (!is_finite(value)) {
+      ++nonfinite;
+      return;
+    }
+    const double wide = value, w = given;
+    pos += w * positive_part(wide);
+    neg += w * negative_part(wide);
+    sq += w * (wide * wide);
+    weight += w;
+    low = value < low ? value : low;
+    high = value > high ? value : high;
+    ++count;
+  }
+
+  __device__ LayerPartial folded() const {
+    using Lanes = LayerLanes<1>;
+    LayerPartial part = empty_partial();
+    part.pos = Lanes::folded(pos);
+    part.neg = Lanes::folded(neg);
+    part.sq = Lanes::folded(sq);
+    part.weight = Lanes::folded(weight);
+    part.min = low;
+    part.max = high;
+    int counted = count, holes = nonfinite;
+    for (int width = kReduceLanes / 2; width > 0; width /= 2) {
+      counted += __shfl_down_sync(kWarp, counted, width, kReduceLanes);
+      holes += __shfl_down_sync(kWarp, holes, width, kReduceLanes);
+      const float other_low = __shfl_down_sync(kWarp, part.min, width, kReduceLanes);
+      const float other_high = __shfl_down_sync(kWarp, part.max, width, kReduceLanes);
+      part.min = other_low < part.min ? other_low : part.min;
+      part.max = other_high > part.max ? other_high : part.max;
+    }
+    part.count = counted;
+    part.nonfinite = holes;
+    return part;
+  }
+};
+
+template <class Reader>
+__global__ void sum_weighted_tiles(ReduceTask task, LayerPartial* parts, int* bad) {
+  __shared__ typename Reader::Shared shared;
+  const int half = static_cast<int>(threadIdx.x) / kReduceLanes, lane = static_cast<int>(threadIdx.x) % kReduceLanes;
+  const std::int64_t jobs = task.tiles * task.maps_n * task.rows, job = std::int64_t{blockIdx.x} * kHalves + half;
+  const std::int64_t known = job < jobs ? job : jobs - 1, row = known % task.rows, k = known / task.rows % task.maps_n;
+  const std::int64_t tile = known / task.rows / task.maps_n, left = task.voxels - tile * kReduceTile;
+  const int size = static_cast<int>(left < kReduceTile ? left : kReduceTile);
+  const TilePlace place{k, tile, job < jobs ? size : 0, lane};
+  Reader reader(task.source, shared, place);
+  DenseReader weights(task.weights + row * task.voxels, place);
+  WeightedLane sums;
+  const int chunks = (__shfl_sync(kWarp, place.voxels, 0) + kChunk - 1) / kChunk;
+  for (int c = 0; c < chunks; ++c) {
+    float values[kSteps], own[kSteps];
+    weights.read(c, own);
+    reader.read(c, values);
+#pragma unroll
+    for (int g = 0; g < kSteps; ++g) {
+      if (c * kChunk + g * kReduceLanes + lane < place.voxels) sums.add(values[g], own[g]);
+    }
+  }
+  const LayerPartial part = sums.folded();
+  if (lane == 0 && job < jobs) parts[(k * task.tiles + tile) * task.rows + row] = part;
+  if (!sums.good) atomicMax(bad, 1);
+}
+
+template <class Reader>
+void run(cuda::Queue& queue, const ReduceTask& task, LayerPartial* parts, int* bad) {
+  const dim3 grid(cuda::blocks_for(task.tiles * task.maps_n * task.rows, kHalves));
+  queue.run(sum_weighted_tiles<Reader>, grid, dim3(kHalves * kReduceLanes), 0, task, parts, bad);
+}
+
+}  // namespace
+
+void layer_reduce_weighted_cuda(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
+                                const LayerReduceOptions& options) {
+  cuda::Queue queue(kOp, maps, options.place.stream);
+  const DeviceMap map(queue, maps.in<float>(kOp), {weights.shape[1], weights.shape[2], weights.shape[3]},
+                      {maps.shape[1], maps.shape[2], maps.shape[3]}, options.grid_map);
+  const std::int64_t voxels = weights.size() / weights.shape[0];
+  const ReduceTask task{map.source, nullptr, weights.in<float>(kOp), voxels, (voxels + kReduceTile - 1) / kReduceTile,
+                        maps.shape[0], options.num_layers + 1};
+  const auto parts = queue.scratch<LayerPartial>(task.maps_n * task.tiles * task.rows);
+  const auto bad = queue.zeros<int>(1);
+  const bool rows = map.source.kind == MapKind::aligned && RowsReader::fits(map.source.nx, map.source.mx);
+  if (map.source.kind == MapKind::dense) {
+    run<DenseReader>(queue, task, parts.data(), bad.data());
+  } else if (rows) {
+    run<RowsReader>(queue, task, parts.data(), bad.data());
+  } else {
+    run<VoxelReader>(queue, task, parts.data(), bad.data());
+  }
+  merge_tiles(queue, task, parts.data(), out);
+  expects(queue.read(bad.data(), 1)[0] == 0, kOp, "finite weights of 0 or more", "a negative, NaN or infinite one");
+}
+
+}  // namespace layer_fast::impl

@@ -1,0 +1,30 @@
+// A thread for every output voxel: blocks of 32 x 8 in a plane, so that a warp reads and writes along x.
+#pragma once
+
+#include "ops/resample_cuda_voxel.hpp"
+#include "runtime/cuda/cuda_queue.hpp"
+
+namespace layer_fast::impl {
+
+inline constexpr unsigned kBlockX = 32, kBlockY = 8;
+
+inline dim3 grid_of(const Extent& out) {
+  const unsigned deep = out.z < 65535 ? static_cast<unsigned>(out.z) : 65535u;
+  const unsigned high = cuda::blocks_for(out.y, kBlockY);
+  return {cuda::blocks_for(out.x, kBlockX), high < 65535u ? high : 65535u, deep};
+}
+
+// Calls voxel(z, y, x) for every output voxel of this thread; z and y go round where the grid is at its limit.
+template <class Voxel>
+__device__ inline void for_voxels(const Extent& out, Voxel voxel) {
+  const std::int64_t x = static_cast<std::int64_t>(blockIdx.x) * kBlockX + threadIdx.x;
+  if (x >= out.x) return;
+  for (std::int64_t z = blockIdx.z; z < out.z; z += gridDim.z) {
+    for (std::int64_t y = static_cast<std::int64_t>(blockIdx.y) * kBlockY + threadIdx.y; y < out.y;
+         y += static_cast<std::int64_t>(gridDim.y) * kBlockY) {
+      voxel(z, y, x);
+    }
+  }
+}
+
+}  // namespace layer_fast::impl
