@@ -8,6 +8,7 @@ from .games_file import games
 from .gates import Gate
 from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
 from .margins import target_of_logits
+from .ordinal import Levels, rank_correlation, split_at
 from .reduction import Group, Reduction, house_groups, make_reduction, read_reductions, reductions_yaml
 from .reductions import DEFAULT_REDUCTIONS, REDUCTIONS, reduction
 from .regions import LAYER_ROWS, NUM_REGIONS, REGION_ORDER, Region
@@ -19,10 +20,10 @@ from .tables import Cell, cells, columns
 
 __all__ = [
     "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS", "REGION_ORDER",
-    "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Gate", "Group", "Interval", "Reduction",
-    "Region", "Settings", "StatisticFacts", "ablation", "analyse", "cells", "claims_json", "columns", "decide",
-    "definition", "derive", "difference_interval", "games", "holm", "house_groups", "interactions", "join_flags",
-    "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
-    "reductions_yaml", "shapley", "subject_auc", "summary", "target_of_logits",
-    "value_region_rows",
+    "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Gate", "Group", "Interval", "Levels",
+    "Reduction", "Region", "Settings", "StatisticFacts", "ablation", "analyse", "cells", "claims_json", "columns",
+    "decide", "definition", "derive", "difference_interval", "games", "holm", "house_groups", "interactions",
+    "join_flags", "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "rank_correlation",
+    "read_reductions", "reduction", "reductions_yaml", "shapley", "split_at", "subject_auc", "summary",
+    "target_of_logits", "value_region_rows",
 ]  # fmt: skip
