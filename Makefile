@@ -40,8 +40,10 @@ bench: rivals
 	$(BIN)/python benchmarks/bench_graphs.py
 	$(BIN)/python benchmarks/page.py
 
-validate: $(STAMP)/package
-	$(BIN)/python -m layer_fast.phantom.validation --out benchmarks/results/validation_reference.json
+# About an hour and a half on two cores, goes on where it stopped; the trained networks need torch.
+validate: $(STAMP)/test
+	$(BIN)/python -m layer_fast.validation --out benchmarks/results --commit "$$(git rev-parse --short=12 HEAD 2>/dev/null)"
+	$(BIN)/python -m layer_fast.validation.page --results benchmarks/results --page docs/validation.md
 
 lint: $(STAMP)/test
 	$(BIN)/ruff check python tests benchmarks

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 import layer_fast as lf
 import tiny
 import tolerances
-from layer_fast.cli.run import write_summary
+from layer_fast.cli.summary_files import write_summary
 
 CLASSES = ["control", "case", "other"]
 

@@ -1,5 +1,6 @@
 """The shipped models on new phantom cohorts, through the whole flow: the planted layer is found, and on a null cohort
-none is claimed. The full validation (20 seeds, three drivers) is `make validate`; this is its quick part."""
+none is claimed. The full run (20 seeds, three drivers) is the part `reference` of the validation; this is its
+quick part."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import pytest
 
 import layer_fast as lf
 from layer_fast.cli.demo import judge
-from layer_fast.phantom.validation import one_cohort, tally
+from layer_fast.validation.reference import one_cohort, tally
 
 SEED = 70_000  # neither of the training's seeds nor of the full validation's
 

@@ -15,7 +15,7 @@ from .errors import DeviceError, EngineError, LayerFastError, ModelError, ReadEr
 from .types import GROUPS, LAYERS, Failure, LayerMask, Scan, ScanRecord, ScanRef, Volume
 
 if TYPE_CHECKING:
-    from . import graphs, models, phantom, quantify
+    from . import graphs, guards, models, phantom, quantify
     from .cohort import run_cohort
     from .config import RunConfig
     from .elsewhere import quantify_map
@@ -48,13 +48,13 @@ _HOME = {
     "info": ("available",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = ("graphs", "models", "phantom", "quantify")
+_MODULES = ("graphs", "guards", "models", "phantom", "quantify")
 
 __all__ = [
     "GROUPS", "LAYERS", "DeviceError", "EngineError", "Failure", "LayerFastError", "LayerMask", "ModelError",
     "Pipeline", "ReadError", "RunConfig", "Scan", "ScanRecord", "ScanRef", "TableError", "Volume", "__version__",
-    "argmax_resample", "available", "export_onnx", "export_torch", "graphs", "intensity_stats", "layer_compose",
-    "layer_reduce", "layer_weights",
+    "argmax_resample", "available", "export_onnx", "export_torch", "graphs", "guards", "intensity_stats",
+    "layer_compose", "layer_reduce", "layer_weights",
     "load_models", "load_table", "models", "normalize", "phantom", "quantify", "quantify_map", "read", "read_labels",
     "read_scan", "resample", "resample_labels", "run_cohort",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from . import _version
 from .config import RESULT_VERSION, RunConfig, as_yaml
 from .errors import ConfigError, TableError
 from .files import sweep, write_atomic
+from .guards.model_check import SCANS
 from .io import load_table
 from .ledger import Ledger, locked
 from .models import Models
@@ -59,7 +60,7 @@ def run_cohort(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> CohortRun:
-    """Run every scan of a cohort table and write scans, layers and coalitions as Parquet into `out`.
+    """Run every scan of a cohort table and write scans, layers, coalitions and guards as Parquet into `out`.
 
     Scans whose record is whole and would get the same key are not run again. `progress(done, total, record)` is called
     after each scan; once `stop` is set no further scan starts and the tables hold the rest as "pending".
@@ -81,8 +82,10 @@ def run_cohort(
         known = _split(refs, ledger, pipeline.facts, pictures)
         current, gave_up = _run(refs, known, pipeline, ledger, pictures, progress or _silent, stop or threading.Event())
         counts: Counter[str] = Counter()
-        write_tables(out, _records(refs, ledger, pipeline, current, counts), strata_columns(refs))
+        pairs = _records(refs, ledger, pipeline, current, counts)
+        write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
         _refresh_pictures(refs, pictures, current)
+        _randomise(out, refs, pipeline, current)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
         times = pipeline.times()
@@ -99,7 +102,8 @@ def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[
         picture = pictures.get(ref.scan_id)
         lacks_picture = picture is not None and not picture.is_file()
         if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
-            record.layers, record.coalitions = [], []  # thousands of scans: the tables read them again one by one
+            # thousands of scans: the tables read the rows again one by one
+            record.layers, record.coalitions, record.histograms, record.slices, record.guards = [], [], [], [], []
             known[ref.scan_id] = record
     return known
 
@@ -187,9 +191,21 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
             path.unlink()
 
 
+def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict[str, Status]) -> None:
+    """randomisation.json, from the first good scans of the table; without the guard an older one goes."""
+    path = out / "randomisation.json"
+    if "randomisation" not in pipeline.config.guards:
+        path.unlink(missing_ok=True)
+        return
+    good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
+    rows = pipeline.randomisation(good)
+    write_atomic(path, _json({"scans": [ref.scan_id for ref in good], "models": rows}))
+
+
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|games)[.]json|config[.]yaml|(?:scans|layers|coalitions)[.]parquet|report[.]html")
+    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation)[.]json|config[.]yaml|report[.]html")
+    sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards)[.]parquet")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")
@@ -235,6 +251,7 @@ def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[
     packages = [
         {"name": p.manifest.name, "role": p.manifest.role, "setup": p.manifest.setup, "member": p.manifest.member,
          "sha256": p.sha256, "logit_sd_train": p.manifest.logit_sd_train, "training_data": p.manifest.training_data,
+         "classes": p.manifest.classes, "ordinal": p.manifest.ordinal,
          "target": None if p.manifest.target is None else p.manifest.target.model_dump()}
         for p in pipeline.models.packages
     ]  # fmt: skip

@@ -24,6 +24,11 @@ GRADIENT_METHODS: tuple[str, ...] = ("gradient", "input_x_gradient", "integrated
 VALUE_METHODS: tuple[str, ...] = ("layer_ablation", "layer_shapley")
 METHODS = CAM_METHODS + GRADIENT_METHODS + VALUE_METHODS
 DEFAULT_METHODS = ("gradcam", *VALUE_METHODS)
+STORED: tuple[str, ...] = ("histograms", "slices")
+# leakage, border: from the mask and the maps that are there. nulls: moved masks. mask_perturbation: 512 passes more.
+# randomisation: of the models, once, on a few scans, so it is in no record and in no key.
+GUARDS: tuple[str, ...] = ("leakage", "border", "nulls", "mask_perturbation", "randomisation")
+DEFAULT_GUARDS = ("leakage", "border")
 
 RESOLUTION_MM = {"bmode": 0.3, "swe": 1.5}
 
@@ -42,6 +47,7 @@ class RunConfig(BaseModel):
 
     setups: tuple[str, ...] = SETUPS  # those without a model or a volume are skipped
     methods: tuple[str, ...] = DEFAULT_METHODS  # how layer values are made
+    guards: tuple[str, ...] = DEFAULT_GUARDS  # checks of maps and masks, written to guards.parquet
     target: Literal["margin", "logit", "probability"] = "margin"  # what is explained, of the manifest's positive class
     fills: tuple[str, ...] = DEFAULT_FILLS  # what replaces a removed layer; each asks for 127 forwards more a scan
     donors: str | None = None  # cohort table of the scans that the fill `donor` takes layers from, with masks
@@ -62,6 +68,8 @@ class RunConfig(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"  # of the engine's arithmetic, bfloat16 by OpenVINO only
     engine_threads: int = Field(1, ge=1)  # inside one engine call; in the key, because it may move low bits
     lanes: int = Field(0, ge=0)  # batches at work at once; 0: as many as the thread budget allows
+    store: tuple[str, ...] = ()  # of each map beside its sums: histograms, slices (what they cost: docs/decisions.md)
+    slice_axis: Literal["z", "y", "x"] = "z"  # the axis of the slices
     pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report
     max_bad_share: float = Field(1.0, ge=0, le=1)  # stop early when more than this share of the scans is bad
 
@@ -82,6 +90,16 @@ class RunConfig(BaseModel):
             raise ValueError(f"expected at least one fill; known: {', '.join(FILLS)}")
         return _known("fill", value, FILLS)
 
+    @field_validator("store")
+    @classmethod
+    def _known_stored(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("table", value, STORED)
+
+    @field_validator("guards")
+    @classmethod
+    def _known_guards(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _known("guard", value, GUARDS)
+
     @field_validator("resolution_mm")
     @classmethod
     def _every_modality(cls, value: dict[str, float]) -> dict[str, float]:
@@ -92,7 +110,8 @@ class RunConfig(BaseModel):
 
     def result_part(self) -> dict[str, Any]:
         """The options that can move a number: part of every record's key."""
-        return {k: v for k, v in self.model_dump(mode="json").items() if k not in _EXECUTION}
+        part = {k: v for k, v in self.model_dump(mode="json").items() if k not in _EXECUTION}
+        return {**part, "guards": [name for name in self.guards if name != "randomisation"]}
 
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.result_part(), sort_keys=True).encode()).hexdigest()

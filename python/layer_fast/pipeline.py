@@ -16,6 +16,8 @@ from .config import RunConfig, make_config, thread_budget
 from .engines import engine_facts
 from .engines.choice import choose
 from .errors import ConfigError
+from .guards.model_check import randomisation_rows
+from .guards.stage import run_guards
 from .models import ModelPackage, Models, load_models
 from .steps.compiled import Graphs
 from .steps.donors import load_donors
@@ -107,6 +109,25 @@ class Pipeline:
                 for future in waiting:
                     future.cancel()
 
+    def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
+        """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
+        fail, or that a classifier cannot take, are left out."""
+        lane, rows = self._borrow_lane(), []
+        try:
+            works = self._read(list(scans), lane)
+            self._mask(works, lane)
+            for package in self._classifiers():
+                modalities = {channel.modality for channel in package.manifest.channels}
+                able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
+                self._prepare(package, able, lane)
+                able = [w for w in able if w.failure is None]
+                images, masks = [w.model_input.image for w in able], [w.need_mask().labels for w in able]
+                if images:
+                    rows += randomisation_rows(package, images, masks, self.config.methods, self._engine)
+            return rows
+        finally:
+            self._idle.put(lane)
+
     def times(self) -> StageTimes:
         """Seconds per stage, summed over the lanes."""
         total = StageTimes()
@@ -123,6 +144,7 @@ class Pipeline:
                 self._explain(package, works, lane)
             self._refuse_unexplained(works)
             self._reduce(works, lane)
+            run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
             self._save_pictures(works, lane, pictures)
             with lane.times.stage("record"):
                 return [record(work, self.facts) for work in works]
@@ -175,7 +197,7 @@ class Pipeline:
 
     def _prepare(self, package: ModelPackage, works: list[Work], lane: Lane) -> None:
         def put(work: Work, model_input: ModelInput) -> None:
-            work.model_input = model_input
+            work.model_input = self._with_donor(model_input, work, package)
             work.flag(*model_input.flags)
 
         def take(work: Work) -> tuple[Scan, Shared]:
@@ -223,12 +245,11 @@ class Pipeline:
         modalities = {channel.modality for channel in package.manifest.channels}
         able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
         self._prepare(package, able, lane)
-        advance("explain", able, lane, take=lambda w: (self._input(w, package), w.need_mask()), verb=verb, put=put)
+        advance("explain", able, lane, take=lambda w: (w.model_input, w.need_mask()), verb=verb, put=put)
 
-    def _input(self, work: Work, package: ModelPackage) -> ModelInput:
-        """What the classifier sees of the scan, with the donor of its layers where the run has donors."""
-        made: ModelInput = work.model_input
-        if self.donors is None:
+    def _with_donor(self, made: ModelInput, work: Work, package: ModelPackage) -> ModelInput:
+        """What a classifier sees of the scan, with the donor of its layers where the run has donors."""
+        if self.donors is None or package.sha256 not in self.donors.inputs:
             return made
         chosen = self.donors.choose(work.ref.subject, work.need_scan().input_sha256)
         return replace(made, donor=self.donors.inputs[package.sha256][chosen])
@@ -246,7 +267,7 @@ class Pipeline:
             return reduce(items, lane, self.facts)
 
         def put(work: Work, reduced: Reduced) -> None:
-            work.layers = reduced.rows
+            work.layers, work.histograms, work.slices = reduced.rows, reduced.histograms, reduced.slices
             work.flag(*reduced.flags)
 
         def take(work: Work) -> tuple[LayerMask, list[Explanation]]:

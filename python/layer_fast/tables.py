@@ -1,4 +1,4 @@
-"""The three tables of a run: their columns, types and units, and how records become Parquet.
+"""The tables of a run: their columns, types and units, and how records become Parquet.
 
 Tables are derived from records in the order of the cohort table, so the same records give the same bytes.
 docs/tables.md explains every column; a test holds the two together.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from .types import ScanRecord, ScanRef
 if TYPE_CHECKING:
     import pyarrow
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BATCH = 64  # scans per row group: bounds the memory of writing
 
 # name: (Arrow type, unit or "")
@@ -39,6 +40,37 @@ COALITION_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),
     "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "fill": ("string", ""),
     "output": ("string", ""), "mask": ("string", ""), "values": ("list", "logit"),
+}  # fmt: skip
+_MAP_KEYS: dict[str, tuple[str, str]] = {
+    "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),
+    "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "method": ("string", ""),
+    "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""), "channel": ("string", ""),
+    "region": ("string", ""), "label_value": ("int8", ""),
+}  # fmt: skip
+HISTOGRAM_COLUMNS: dict[str, tuple[str, str]] = {
+    **_MAP_KEYS, "mantissa_bits": ("int8", ""), "n_voxels": ("int64", "voxel"),
+    "bins": ("int_list", ""), "counts": ("int_list", "voxel"),
+}  # fmt: skip
+SLICE_COLUMNS: dict[str, tuple[str, str]] = {
+    **_MAP_KEYS, "axis": ("string", ""), "count": ("int_list", "voxel"),
+    "sum": ("list", "map"), "sum_sq": ("list", "map^2"), "sum_abs": ("list", "map"), "sum_pos": ("list", "map"),
+    "min": ("list", "map"), "max": ("list", "map"),
+}  # fmt: skip
+EVALUATED_COLUMNS: dict[str, tuple[str, str]] = {  # what `layer-fast requantify --definition` writes
+    **_MAP_KEYS, "region_kind": ("string", ""), "n_voxels": ("int64", "voxel"),
+    "definition": ("string", ""), "definition_sha256": ("string", ""), "statistic": ("string", ""),
+    "value": ("float64", "units"), "error_bound": ("float64", "units"), "units": ("string", ""),
+    "how": ("string", ""), "reason": ("string", ""),
+}  # fmt: skip
+STORED_COLUMNS = {"histograms": HISTOGRAM_COLUMNS, "slices": SLICE_COLUMNS}  # written where the options keep them
+GUARD_COLUMNS: dict[str, tuple[str, str]] = {
+    "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""),
+    "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "method": ("string", ""),
+    "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""), "channel": ("string", ""),
+    "variant": ("string", ""), "region": ("string", ""), "label_value": ("int8", ""), "n_voxels": ("int64", "voxel"),
+    "value": ("float64", "map or target"), "leakage_in": ("float64", "1"), "leakage_from": ("string", ""),
+    "border_share": ("float64", "1"), "border_mean": ("float64", "map"), "core_mean": ("float64", "map"),
+    "null_mean": ("float64", "map"), "null_p": ("float64", "1"), "null_n": ("int32", ""), "flags": ("string", ""),
 }  # fmt: skip
 SCAN_COLUMNS: dict[str, tuple[str, str]] = {
     "scan_id": ("string", ""), "subject": ("string", ""), "label": ("string", ""), "label_type": ("string", ""),
@@ -78,18 +110,26 @@ def scan_row(ref: ScanRef, record: ScanRecord, strata: tuple[str, ...]) -> dict[
     }  # fmt: skip
 
 
-def write_tables(out: Path, pairs: Iterable[tuple[ScanRef, ScanRecord]], strata: tuple[str, ...]) -> None:
-    """Write scans.parquet, layers.parquet and coalitions.parquet, each replaced in one step."""
+def write_tables(
+    out: Path,
+    pairs: Iterable[tuple[ScanRef, ScanRecord]],
+    strata: tuple[str, ...],
+    store: tuple[str, ...] = (),
+) -> None:
+    """Write scans.parquet, layers.parquet, coalitions.parquet, guards.parquet and those of `store`, each replaced in
+    one step. A table of STORED_COLUMNS that is not kept is removed: it would be another run's."""
     scan_columns = {**SCAN_COLUMNS, **{strata_name(name): ("string", "") for name in strata}}
-    with (
-        _Table(out / "scans.parquet", scan_columns) as scans,
-        _Table(out / "layers.parquet", LAYER_COLUMNS) as layers,
-        _Table(out / "coalitions.parquet", COALITION_COLUMNS) as coalitions,
-    ):
+    for name in set(STORED_COLUMNS) - set(store):
+        (out / f"{name}.parquet").unlink(missing_ok=True)
+    with ExitStack() as files:
+        scans = files.enter_context(_Table(out / "scans.parquet", scan_columns))
+        always = {"layers": LAYER_COLUMNS, "coalitions": COALITION_COLUMNS, "guards": GUARD_COLUMNS}
+        wanted = always | {name: STORED_COLUMNS[name] for name in store}
+        tables = {name: files.enter_context(_Table(out / f"{name}.parquet", of)) for name, of in wanted.items()}
         for batch in _batches(pairs):
             scans.write([scan_row(ref, record, strata) for ref, record in batch])
-            layers.write([{**row, **_identity(ref)} for ref, record in batch for row in record.layers])
-            coalitions.write([{**row, **_identity(ref)} for ref, record in batch for row in record.coalitions])
+            for name, table in tables.items():
+                table.write([{**row, **_identity(ref)} for ref, record in batch for row in getattr(record, name)])
 
 
 def _identity(ref: ScanRef) -> dict[str, Any]:
@@ -147,6 +187,7 @@ def arrow_schema(columns: dict[str, tuple[str, str]]) -> pyarrow.Schema:
     kinds = {
         "string": pyarrow.string(), "int8": pyarrow.int8(), "int32": pyarrow.int32(), "int64": pyarrow.int64(),
         "float64": pyarrow.float64(), "bool": pyarrow.bool_(), "list": pyarrow.list_(pyarrow.float64()),
+        "int_list": pyarrow.list_(pyarrow.int64()),
     }  # fmt: skip
     fields = [
         pyarrow.field(name, kinds[kind], metadata={"unit": unit} if unit else None)

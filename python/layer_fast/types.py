@@ -137,4 +137,7 @@ class ScanRecord:
     scan: dict[str, Any] = field(default_factory=dict)  # one row of scans.parquet
     layers: list[dict[str, Any]] = field(default_factory=list)  # rows of layers.parquet
     coalitions: list[dict[str, Any]] = field(default_factory=list)  # rows of coalitions.parquet
+    histograms: list[dict[str, Any]] = field(default_factory=list)  # rows of histograms.parquet
+    slices: list[dict[str, Any]] = field(default_factory=list)  # rows of slices.parquet
+    guards: list[dict[str, Any]] = field(default_factory=list)  # rows of guards.parquet
     seconds: dict[str, float] = field(default_factory=dict)  # stage times; kept beside the record, not in it

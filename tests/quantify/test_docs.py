@@ -9,7 +9,14 @@ import pytest
 from layer_fast.fills import FILL_FACTS
 from layer_fast.quantify import PRESETS, map_region_rows
 from layer_fast.quantify.gates import ELSEWHERE
-from layer_fast.tables import COALITION_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS
+from layer_fast.tables import (
+    COALITION_COLUMNS,
+    EVALUATED_COLUMNS,
+    GUARD_COLUMNS,
+    LAYER_COLUMNS,
+    SCAN_COLUMNS,
+    STORED_COLUMNS,
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -37,12 +44,16 @@ def test_every_fill_is_written_down() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "columns"),
-    [("scans", SCAN_COLUMNS), ("layers", LAYER_COLUMNS), ("coalitions", COALITION_COLUMNS)],
+    [
+        ("scans", SCAN_COLUMNS), ("layers", LAYER_COLUMNS), ("coalitions", COALITION_COLUMNS),
+        ("guards", GUARD_COLUMNS), ("definitions", EVALUATED_COLUMNS), *STORED_COLUMNS.items(),
+    ],
 )
 def test_every_column_is_written_down(heading: str, columns: dict[str, tuple[str, str]]) -> None:
     text = (DOCS / "tables.md").read_text(encoding="utf-8").split(f"## {heading}.parquet")[1].split("\n## ")[0]
     documented = {name: cells[1:3] for name, cells in rows_of(text).items() if name not in ("column", "---")}
-    expected = {n: [kind.replace("list", "list of float64"), unit] for n, (kind, unit) in columns.items()}
+    lists = {"list": "list of float64", "int_list": "list of int64"}
+    expected = {n: [lists.get(kind, kind), unit] for n, (kind, unit) in columns.items()}
     assert documented == expected
 
 

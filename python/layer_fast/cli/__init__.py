@@ -7,6 +7,7 @@ import sys
 from cyclopts import CycloptsError
 
 from ..errors import LayerFastError, LockedError
+from . import evidence, stats  # noqa: F401 - their verbs join the app
 from .app import app
 
 USAGE, LOCKED = 1, 75

@@ -60,6 +60,7 @@ def run(
     methods: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
     fills: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
     donors: Path | None = None,
+    guards: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
     target: Literal["margin", "logit", "probability"] | None = None,
     mask: Literal["auto", "given", "model"] | None = None,
     geometry: Literal["refuse", "resample"] | None = None,
@@ -90,6 +91,8 @@ def run(
         as diagnostics layer_mean, shuffle.
     donors
         Cohort table, with masks, of the scans that the fill donor takes layers from.
+    guards
+        leakage, border, nulls, mask_perturbation (512 more passes a scan and setup), randomisation (once, 4 scans).
     target
         What is explained of the model's positive class: margin (against the negative class or all others), logit or
         probability.
@@ -106,7 +109,7 @@ def run(
 
     given = {
         "setups": setups, "methods": methods, "fills": fills, "donors": None if donors is None else str(donors),
-        "target": target, "mask": mask, "geometry": geometry,
+        "guards": guards, "target": target, "mask": mask, "geometry": geometry,
         "engine": engine, "precision": precision,
     }  # fmt: skip
     return run_table(cohort, models, out, config, {k: v for k, v in given.items() if v is not None}, as_json=json)

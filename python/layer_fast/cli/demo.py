@@ -11,7 +11,8 @@ from ..config import make_config
 from ..report import layer_table_text
 from .phantom import planted
 from .progress import progress
-from .run import run_with_progress, write_summary
+from .run import run_with_progress
+from .summary_files import write_summary
 
 
 def run_demo(out: Path, driver: str | None, subjects: int, seed: int, *, as_json: bool) -> int:

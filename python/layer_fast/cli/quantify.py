@@ -28,7 +28,7 @@ def run_quantify(
     invert: Any,
     as_json: bool,
 ) -> int:
-    chosen = [one for word in definitions or DEFAULT_REDUCTIONS for one in _definitions(word)]
+    chosen = [one for word in definitions or DEFAULT_REDUCTIONS for one in definitions_of(word)]
     inputs = [found, mask, *([layers] if layers else []), *(Path(w) for w in definitions or () if _is_file(w))]
     target = None if out is None else check_out(out, *(path for path in inputs if path.exists()))
     options = _layers(layers) if layers is not None else {}
@@ -48,7 +48,8 @@ def _is_file(word: str) -> bool:
     return word.lower().endswith(_FILES)
 
 
-def _definitions(word: str) -> list[Reduction]:
+def definitions_of(word: str) -> list[Reduction]:
+    """The definitions that a word of the command line means: a file of them, or a name."""
     if _is_file(word):
         return read_reductions(word)
     if word not in REDUCTIONS:
@@ -88,6 +89,9 @@ def _text(table: MapTable) -> str:
         lines += [f"  {why}"] if (why := one["facts"]["across_layers"]) else []
     flags = sorted({flag for row in table.rows for flag in row["flags"].split(";") if flag})
     lines += [f"flags: {', '.join(flags)}"] if flags else []
+    if "looks_inverted" in table.facts["flags"]:
+        lines.append("looks_inverted: most of the map lies at its maximum, as MONAI's default normaliser leaves it; "
+                     "--invert one_minus turns it back")  # fmt: skip
     lines += ["", f"{table.facts['caption']} {table.facts['disclaimer']}"]
     return "\n".join(plain(line) for line in lines)
 

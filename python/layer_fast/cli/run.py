@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..cohort import CohortRun, run_cohort
-from ..config import RESULT_VERSION, RunConfig, make_config, read_config
-from ..errors import LayerFastError
-from ..files import write_atomic
-from ..models.manifest import Target
-from ..report import layer_table_text, write_report
-from ..steps.record import target_name
+from ..config import RunConfig, make_config, read_config
+from ..report import layer_table_text
 from ..types import ScanRecord
 from .progress import progress
 from .signals import draining
+from .summary_files import write_summary
 
 
 def run_table(
@@ -58,46 +55,6 @@ def run_with_progress(table: Path, models: str, out: Path, options: RunConfig) -
 
         run = run_cohort(table, models, out, options, progress=watch, stop=stop)
         return stop.code, run
-
-
-def write_summary(results: Path) -> dict[str, Any]:
-    """Cohort statistics, claims.json, games.json and report.html from the tables of a run."""
-    import pyarrow.parquet as parquet
-
-    from .. import quantify
-
-    for name in ("layers.parquet", "scans.parquet", "run.json"):
-        if not (results / name).is_file():
-            raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
-    facts = _run_facts(results / "run.json")
-    classifiers = [p for p in facts["models"] if p["target"] is not None]
-    spread = {f"{p['setup']}/{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
-    explained = [Target(**p["target"]) for p in classifiers]
-    targets = {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
-    layers, scans = parquet.read_table(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
-    summary = quantify.summary(layers, scans, logit_sd=spread, targets=targets)
-    write_atomic(results / "claims.json", quantify.claims_json(summary))
-    if (results / "coalitions.parquet").is_file():
-        coalitions = parquet.read_table(results / "coalitions.parquet")
-        found = quantify.games(layers, coalitions, scans, targets=targets)
-        write_atomic(results / "games.json", quantify.claims_json(found))
-    write_report(results)
-    return summary
-
-
-def _run_facts(path: Path) -> dict[str, Any]:
-    """run.json of a run of this version: what an older one means by a column or a number may be another thing."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LayerFastError(f"{path}: expected the facts of a run as JSON, found: {error}") from error
-    found = facts.get("result_version") if isinstance(facts, dict) else None
-    if found != RESULT_VERSION:
-        raise LayerFastError(
-            f"{path}: expected results of version {RESULT_VERSION}, found version {found}; `layer-fast run` into this "
-            f"folder makes them anew"
-        )
-    return dict(facts)
 
 
 def summarise(results: Path, *, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from ..quantify.reduction import Inversion, distinct
 from .anatomy import Layers, Region, label_names, regions_of
 from .field import Field, Masked
 from .inputs import Case, load_case
+from .inverted import inversions
 from .rows import Row, rows_of
 from .transform import pool_channels
 
@@ -142,6 +143,7 @@ def _facts(chosen: list[Reduction], case: Case) -> dict[str, Any]:
         "shape": [z, y, x], "map_shape": list(case.maps.shape[1:]),
         "spacing_mm": None if case.spacing_mm is None else list(case.spacing_mm),
         "interpolation": "linear, edges clamped, before every transform" if case.interpolated else "none: one grid",
-        "flags": list(case.flags), "definitions": [one.as_dict() for one in chosen],
+        **inversions(case.maps, case.flags, [one.invert != "none" for one in chosen]),
+        "definitions": [one.as_dict() for one in chosen],
         "caption": CAPTION, "disclaimer": DISCLAIMER,
     }  # fmt: skip

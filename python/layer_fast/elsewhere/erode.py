@@ -17,6 +17,8 @@ def kept_voxels(
 
     What lies beyond the volume is not known and erodes nothing. Where `mm` is less than a voxel, all is kept.
     """
+    from scipy.ndimage import distance_transform_edt
+
     kept = np.zeros(labels.shape, bool)
     reach = [int(mm * _ROUNDING / step) for step in spacing_mm]
     for value in values:
@@ -24,7 +26,9 @@ def kept_voxels(
         box = _box(here, reach)
         if box is not None:
             inside = here[box]
-            kept[box] |= inside & (_distance2(~inside, spacing_mm, reach) > (mm * _ROUNDING) ** 2)
+            # SciPy measures to the nearest voxel outside; where there is none, its distances mean nothing
+            far = distance_transform_edt(inside, sampling=spacing_mm) > mm * _ROUNDING if not inside.all() else True
+            kept[box] |= inside & far
     return kept
 
 
@@ -37,17 +41,3 @@ def _box(here: NDArray[np.bool_], reach: list[int]) -> tuple[slice, ...] | None:
             return None
         out.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
     return tuple(out)
-
-
-def _distance2(foreign: NDArray[np.bool_], spacing_mm: tuple[float, ...], reach: list[int]) -> NDArray[np.float64]:
-    """Squared distance to the nearest foreign voxel, exact up to `reach` voxels along each axis, one axis at a time."""
-    distance = np.where(foreign, 0.0, np.inf)
-    for axis, (step, most) in enumerate(zip(spacing_mm, reach, strict=True)):
-        source = np.moveaxis(distance, axis, 0)
-        nearest = source.copy()
-        for shift in range(1, min(most, len(source) - 1) + 1):
-            further = (shift * step) ** 2
-            np.minimum(nearest[shift:], source[:-shift] + further, out=nearest[shift:])
-            np.minimum(nearest[:-shift], source[shift:] + further, out=nearest[:-shift])
-        distance = np.moveaxis(nearest, 0, axis)
-    return distance

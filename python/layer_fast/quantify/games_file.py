@@ -8,7 +8,7 @@ from typing import Any
 from ..config import VALUE_METHODS
 from .cohort import Settings
 from .game_cells import coalition_values, game, values_key
-from .summary import CAPTION, DISCLAIMER, _by_scan, _clean, _pairs, _settings
+from .summary import CAPTION, DISCLAIMER, _settings, clean, pairs_of, scans_by_id
 from .tables import Cell, cells
 
 SCHEMA_VERSION = 1
@@ -26,18 +26,15 @@ def games(
 ) -> dict[str, Any]:
     """The content of games.json (its structure: `game_cells`), JSON-ready: a missing number is None.
 
-    layers, coalitions: pyarrow Tables of docs/tables.md; scans: as in `summary`, and so are targets, seed and
-    replicates. levels: the classes from lowest to highest where a target is of ordered classes. A run without value
-    methods has no games. Raises ValueError as `summary` does, and where coalition values are missing.
+    layers: a table of docs/tables.md or its cells; coalitions: a pyarrow Table; scans: as in `summary`, and so are
+    targets, seed and replicates. levels: the classes from lowest to highest where a target is of ordered classes.
+    A run without value methods has no games. Raises ValueError as `summary` does, and for missing coalition values.
     """
-    import pyarrow
-    import pyarrow.compute as compute
-
-    found = cells(layers.filter(compute.is_in(layers["method"], pyarrow.array(VALUE_METHODS))))
+    found = [cell for cell in cells(layers) if cell.key["method"] in VALUE_METHODS]
     one: dict[tuple[str, ...], Cell] = {}
     for cell in found:  # ablation and Shapley values are of one game
         one.setdefault((*values_key(cell), cell.key["target"]), cell)
-    pairs, by_scan, values = _pairs(found, None, None, targets), _by_scan(scans), coalition_values(coalitions)
+    pairs, by_scan, values = pairs_of(found, None, None, targets), scans_by_id(scans), coalition_values(coalitions)
     made = []
     for cell in one.values():
         settings = Settings(*pairs[cell.key["target"]], seed, replicates)
@@ -47,4 +44,4 @@ def games(
         "schema_version": SCHEMA_VERSION, "caption": CAPTION, "disclaimer": DISCLAIMER,
         "settings": _settings(settings, pairs), "games": made,
     }  # fmt: skip
-    return {name: _clean(part) for name, part in out.items()}
+    return {name: clean(part) for name, part in out.items()}

@@ -41,10 +41,17 @@ def checks_of(
     settings: Settings,
     others: Sequence[CellStatistics],
     scans: Mapping[str, Mapping[str, Any]],
+    perturbed: Any = None,
 ) -> dict[str, Gate]:
     """The gates of `ELSEWHERE` that can be judged for this cell. others: every cell of the tables, this one included;
-    scans: the rows of scans.parquet by scan_id."""
+    scans: the rows of scans.parquet by scan_id; perturbed: what `mask_gate.perturbed_values` read."""
+    from .geometry import geometry_gate
+    from .mask_gate import mask_gate
     from .second_fill import second_fill
 
-    found = {"second_fill": second_fill(stats, settings, others)}
-    return {name: gate for name, gate in found.items() if gate is not None}
+    second = second_fill(stats, settings, others)
+    return {
+        **({} if second is None else {second.name: second}),
+        **geometry_gate(stats, settings, scans),
+        **mask_gate(stats, others, perturbed),
+    }

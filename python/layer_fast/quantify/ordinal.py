@@ -51,6 +51,13 @@ def order_of(positive: str, negative: str | None) -> tuple[str, ...] | None:
     return None
 
 
+def levels_of(positive: str, negative: str | None) -> dict[str, list[str]] | None:
+    """The labels on the two sides of a threshold, JSON-ready; None for a pair of plain classes."""
+    if order_of(positive, negative) is None:
+        return None
+    return {"positive": list(members(positive)), "negative": list(members(negative or ""))}
+
+
 def level_numbers(labels: Sequence[set[Any]], order: Sequence[str]) -> NDArray[np.int64]:
     """Place of each subject's one label in the order, 0 the lowest; -1 for a label that is no level or varies."""
     place = {name: i for i, name in enumerate(order)}

@@ -15,7 +15,10 @@ from .cohort import USED, CellStatistics, Settings, analyse, is_margin
 from .comparisons import comparisons
 from .definitions import PRESETS
 from .gates import checks_of
+from .geometry import confounding_dict
 from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
+from .mask_gate import perturbed_values
+from .ordinal import levels_of
 from .regions import REGION_ORDER
 from .tables import Cell, cells, columns
 
@@ -36,6 +39,7 @@ def summary(
     seed: int = 0,
     replicates: int = 1999,
     map_definition: str = "part_of_volume_mean",
+    guards: Any = None,
 ) -> dict[str, Any]:
     """Statistics, claims and comparisons of a cohort; numbers are floats, a missing number is None.
 
@@ -47,21 +51,23 @@ def summary(
     logit_sd: standard deviation of the target's logits on the training subjects (manifest `logit_sd_train`), one
     number or per "SETUP/NAME/MEMBER" of the model; "NAME/MEMBER" and "NAME" do where they mean one classifier. None,
     and a model that is not in it, leave contrasts in logits. map_definition: what map methods are ranked by.
+    guards: the table of docs/tables.md, for the gate of perturbed masks; None leaves it unchecked.
     Raises ValueError for tables without the columns or regions they must have, for classes that are not given and
     cannot be read, and for one SD for several classifiers; KeyError for an unknown definition.
     """
     if PRESETS[map_definition].kind != "map":
         raise ValueError(f"[summary] expected a definition of maps, got {map_definition!r}")
     found = cells(layers)
-    pairs = _pairs(found, positive, negative, targets)
+    pairs = pairs_of(found, positive, negative, targets)
     spread = _spreads(found, logit_sd)
-    by_scan = _by_scan(scans)
+    by_scan = scans_by_id(scans)
     analysed = []
     for cell in found:
         settings = Settings(*pairs[cell.key["target"]], seed, replicates, map_definition=map_definition)
         analysed.append((analyse(cell, by_scan, settings, logit_sd=spread[_classifier(cell)]), settings))
     every = [stats for stats, _ in analysed]
-    results = [(one, own, decide(one, own, checks_of(one, own, every, by_scan))) for one, own in analysed]
+    perturbed = perturbed_values(guards)
+    results = [(one, own, decide(one, own, checks_of(one, own, every, by_scan, perturbed))) for one, own in analysed]
     out: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "caption": CAPTION,
@@ -70,10 +76,10 @@ def summary(
         "definitions": {name: d.as_dict() for name, d in PRESETS.items()},
         "scans": _scan_counts(by_scan),
         "answers": by_question([_answer(*r) for r in results if r[0].cell.key["method"] == CLAIM_METHOD]),
-        "cells": [_cell(*result) for result in results],
+        "cells": [{**_cell(*one), "confounding": confounding_dict(one[0], one[1], by_scan)} for one in results],
         "comparisons": [c for stats, own, _ in results for c in comparisons(stats, own)],
     }
-    return {name: _clean(part) for name, part in out.items()}
+    return {name: clean(part) for name, part in out.items()}
 
 
 def claims_json(result: Mapping[str, Any]) -> bytes:
@@ -113,7 +119,7 @@ def _names(classifier: tuple[str, str, str]) -> tuple[str, str, str]:
     return f"{setup}/{model}/{member}", f"{model}/{member}", model
 
 
-def _pairs(
+def pairs_of(
     found: Sequence[Cell],
     positive: str | None,
     negative: str | None,
@@ -146,7 +152,8 @@ def _split(target: str) -> tuple[str, str | None]:
     return names[0], None if names[1] == "rest" else names[1]
 
 
-def _by_scan(scans: Any) -> dict[str, dict[str, Any]]:
+def scans_by_id(scans: Any) -> dict[str, dict[str, Any]]:
+    """The rows of scans.parquet by scan_id, sorted by it. ValueError for missing columns and a scan_id twice."""
     table = columns(scans)
     missing = [name for name in ("scan_id", "subject", "label", "status") if name not in table]
     if table and missing:
@@ -209,6 +216,7 @@ def _cell(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, 
         "withheld": "" if enough(case, control) else _FEW,
         "auc": stats.auc._asdict(),
         "rank_correlation": stats.rank,
+        "levels": levels_of(settings.positive, settings.negative),
         "flags": dict(_flags(stats)),
         "regions": [_region(stats, i) for i in range(len(REGION_ORDER))],
         "claim": claim.as_dict(),
@@ -263,12 +271,12 @@ def _mean(x: np.ndarray) -> float:
     return float(x.sum() / len(x)) if len(x) else float("nan")
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """Plain Python types; NaN and infinities become None."""
     if isinstance(value, Mapping):
-        return {str(k): _clean(v) for k, v in value.items()}
+        return {str(k): clean(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_clean(v) for v in value]
+        return [clean(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

@@ -107,6 +107,7 @@ def _answer(answer: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
         "gates": [_gate(g) for g in answer["gates"]],
         "fills": other_fills(answer),
         "auc": cell["auc"],
+        "rank": cell["rank_correlation"],
         "n_case": cell["n_case"],
         "n_control": cell["n_control"],
     }
@@ -182,13 +183,14 @@ def _strips(scans: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[st
     """None for a setup whose classifiers compare different classes: scans.parquet holds one margin per setup."""
     groups = []
     for setup in SETUPS:
-        pairs = {(cell["positive"], cell["negative"]) for cell in cells if cell["setup"] == setup}
+        pairs = {(cell["positive"], cell["negative"]): cell["levels"] for cell in cells if cell["setup"] == setup}
         if len(pairs) != 1:
             continue
-        positive, negative = pairs.pop()
+        (positive, negative), levels = pairs.popitem()
+        side = {name: positive if at == "positive" else negative for at in levels or () for name in levels[at]}
         by_class: dict[str | None, dict[str, list[float]]] = {positive: {}, negative: {}}
         for row in scans:
-            margin, label = row.get(f"margin_{setup}"), row["label"]
+            margin, label = row.get(f"margin_{setup}"), side.get(row["label"], row["label"])
             if negative is None and label and label != positive:
                 label = None  # every other class
             elif negative is None and not label:

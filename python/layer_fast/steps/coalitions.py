@@ -20,16 +20,20 @@ COALITIONS: NDArray[np.bool_] = (np.arange(2**NUM_PLAYERS)[:, None] >> np.arange
 
 
 def coalition_logits(
-    model_input: ModelInput, mask: LayerMask, lane: Lane, package: ModelPackage
+    model_input: ModelInput,
+    mask: LayerMask,
+    lane: Lane,
+    package: ModelPackage,
+    fills: tuple[str, ...] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """By fill (128, classes): the classifier's logits for every set of layers that keep their own content.
 
-    The content of the others is the fill's. Row 127 is the scan itself, the same in every fill, for which it is run
-    once; row 0 is the geometry alone.
+    fills: those of the configuration if left out. The content of the others is the fill's. Row 127 is the scan itself,
+    the same in every fill, for which it is run once; row 0 is the geometry alone.
     """
     labels = model_labels(mask, model_input.image.shape[1:], lane)
     found: dict[str, NDArray[np.float32]] = {}
-    for name in lane.config.fills:
+    for name in lane.config.fills if fills is None else fills:
         with lane.times.stage("explain.fill"):
             content = fill_content(name, model_input, labels, package)
         whole = next(iter(found.values()))[-1:] if found else None

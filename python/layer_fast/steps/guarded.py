@@ -25,6 +25,9 @@ class Work:
     mask: LayerMask | None = None
     explanations: list[Any] = field(default_factory=list)  # Explanation, in the order of the classifiers
     layers: list[dict[str, Any]] = field(default_factory=list)
+    histograms: list[dict[str, Any]] = field(default_factory=list)
+    slices: list[dict[str, Any]] = field(default_factory=list)
+    guards: list[dict[str, Any]] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     failure: Failure | None = None
 

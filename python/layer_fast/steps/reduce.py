@@ -18,6 +18,7 @@ from .explain import Explanation
 from .lane import Lane
 from .maps import AttributionMap
 from .record import RunFacts
+from .stored import Kept, half_pixel
 
 _INCOMPLETE = 0.05  # see incomplete()
 # A bit per label, so that one OR along depth tells which layers a column holds.
@@ -26,10 +27,13 @@ _BITS = (1 << np.arange(256, dtype=np.uint64) % 8).astype(np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """rows: rows of layers.parquet without the scan's own columns. flags: what the mask says of the scan."""
+    """rows: rows of layers.parquet without the scan's own columns. flags: what the mask says of the scan. histograms,
+    slices: rows of the tables of these names, as far as the options keep them."""
 
     rows: list[dict[str, Any]]
     flags: tuple[str, ...]
+    histograms: list[dict[str, Any]]
+    slices: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,11 @@ def reduce(items: list[tuple[LayerMask, list[Explanation]]], lane: Lane, facts: 
 def _reduce(mask: LayerMask, explanations: list[Explanation], lane: Lane, facts: RunFacts) -> Reduced:
     shape = measure(mask, facts.depth_axis)
     rows: list[dict[str, Any]] = []
+    kept = Kept(lane.config.store, lane.config.slice_axis, lane.op_threads)
     for explanation in explanations:
-        rows += _map_rows(explanation, mask, shape, lane, facts)
+        rows += _map_rows(explanation, mask, shape, lane, facts, kept)
         rows += _value_rows(explanation, mask, shape, facts)
-    return Reduced(rows, mask_flags(shape, mask.source))
+    return Reduced(rows, mask_flags(shape, mask.source), kept.histograms, kept.slices)
 
 
 def measure(mask: LayerMask, depth_axis: str) -> Geometry:
@@ -91,7 +96,7 @@ def mask_flags(shape: Geometry, source: str) -> tuple[str, ...]:
 
 
 def _map_rows(
-    explanation: Explanation, mask: LayerMask, shape: Geometry, lane: Lane, facts: RunFacts
+    explanation: Explanation, mask: LayerMask, shape: Geometry, lane: Lane, facts: RunFacts, kept: Kept
 ) -> list[dict[str, Any]]:
     rows = []
     for method, found in explanation.maps.items():
@@ -106,6 +111,7 @@ def _map_rows(
             )  # fmt: skip
             own = {"channel": channel, "residual": found.residual}
             rows += [{**_keyed(r, explanation, method, found.baseline, mask, shape, facts), **own} for r in regions]
+            kept.add(stack[k], mask.labels, rows[-1])
     return rows
 
 
@@ -140,10 +146,7 @@ def same_field_of_view(labels: tuple[int, ...], grid: tuple[int, ...]) -> NDArra
     a grid_map, label index -> map index: a picture of one slice still meets a map of several."""
     if all(n >= m for n, m in zip(labels, grid, strict=True)):
         return None
-    scale = np.array(grid, np.float64) / np.array(labels, np.float64)
-    out = np.diag([*scale, 1.0])
-    out[:3, 3] = 0.5 * scale - 0.5
-    return out
+    return half_pixel(labels, grid)
 
 
 def _value_rows(explanation: Explanation, mask: LayerMask, shape: Geometry, facts: RunFacts) -> list[dict[str, Any]]:

@@ -1,29 +1,25 @@
-"""Is the planted layer found, and is nothing found where nothing was planted? Many phantom cohorts, one line each.
-
-    python -m layer_fast.phantom.validation --out benchmarks/results/validation_reference.json
+"""Part "reference": the shipped models on rendered phantoms. Is the planted layer found, and is nothing found where
+nothing was planted?
 
 Every cohort is new to the models. It is rendered in memory, run through the whole pipeline (the segmenter's masks, not
-the true ones) and judged by the same claim rule as the demo. Resumable: cohorts already in the file are not run again.
+the true ones) and judged by the same claim rule as the demo. It takes longest and is run only when it is asked for.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .. import quantify
-from .._version import __version__
 from ..fills import FILLS
+from ..phantom.effects import Effect
+from ..phantom.plan import plan_cohort
+from ..phantom.render import PhantomScan, render
 from ..pipeline import Pipeline
 from ..types import SETUPS, Scan, ScanRef, Volume
-from .effects import Effect
-from .plan import plan_cohort
-from .render import PhantomScan, render
+from . import store
 
 # driver -> where and how much; None plants nothing
 PLANTED: dict[str, tuple[Effect, ...]] = {
@@ -33,6 +29,8 @@ PLANTED: dict[str, tuple[Effect, ...]] = {
     "null": (),
 }
 FIRST_SEED = 90_000  # far from the seeds of training
+FULL = {"seeds": 20, "subjects": 24, "per_subject": 1}
+QUICK = {"seeds": 1, "subjects": 24, "per_subject": 1}
 
 
 def as_scan(phantom: PhantomScan) -> Scan:
@@ -94,30 +92,28 @@ def tally(results: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--subjects", type=int, default=24)
-    parser.add_argument("--scans-per-subject", type=int, default=2)
-    parser.add_argument("--models", default="reference")
-    a = parser.parse_args()
-    results: list[dict[str, Any]] = json.loads(a.out.read_text())["cohorts"] if a.out.exists() else []
-    known = {(r["driver"], r["seed"], r["subjects"], r["scans"]) for r in results}
-    pipeline = Pipeline(a.models)
-    start = time.monotonic()
-    for seed in range(FIRST_SEED, FIRST_SEED + a.seeds):
-        for driver in PLANTED:
-            if (driver, seed, a.subjects, a.subjects * a.scans_per_subject) in known:
-                continue
-            results.append(one_cohort(pipeline, driver, seed, a.subjects, a.scans_per_subject))
-            document = {"layer_fast": __version__, "tally": tally(results), "cohorts": results}
-            a.out.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
-            spent = time.monotonic() - start
-            print(f"{spent:7.0f} s  {driver} {seed} claimed {results[-1]['claimed']}", file=sys.stderr)
-    print(json.dumps(tally(results), indent=2))
-    return 0
+def units(sizes: dict[str, int]) -> dict[str, Any]:
+    """Key -> (driver, seed, sizes)."""
+    seeds = range(FIRST_SEED, FIRST_SEED + sizes["seeds"])
+    return {f"{driver}:{seed}": (driver, seed, sizes) for seed in seeds for driver in PLANTED}
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def work(argument: tuple[str, int, dict[str, int]]) -> dict[str, Any]:
+    """One cohort, as `one_cohort`."""
+    driver, seed, sizes = argument
+    return one_cohort(_pipeline(), driver, seed, sizes["subjects"], sizes["per_subject"])
+
+
+@cache
+def _pipeline() -> Pipeline:
+    return Pipeline("reference", {"lanes": 1})
+
+
+def run(out: Path, quick: bool, processes: int | None = None) -> dict[str, Any]:
+    """Run or finish this part in the file `out`; returns its content."""
+    sizes = QUICK if quick else FULL
+    known = store.identity(sizes=sizes, first_seed=FIRST_SEED, models=[p.sha256 for p in _pipeline().models.packages])
+    each = units(sizes)
+    return store.run_units(
+        out, "reference", known, each, work, lambda done: tally(list(done.values())), processes=processes
+    )

@@ -1,0 +1,47 @@
+"""Gain: the mean density of the cases over that of the controls, a number of the cohort."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..cohort import Subjects
+from ..reduction import Reduction, Statistic
+from .evaluate import EXACT, evaluate
+from .maps import StoredMaps
+from .moments import Floats
+from .regions import StoredRegion
+
+
+class Gain(NamedTuple):
+    """value (regions,), NaN where a class has no subject with the region or the controls' mean is not above 0. why:
+    what is missing where the densities do not follow from what is stored."""
+
+    regions: list[StoredRegion]
+    value: Floats
+    why: str
+
+
+def gain(maps: StoredMaps, definition: Reduction, subjects: Subjects) -> Gain:
+    """mean over case subjects of mean_L(t) / mean over control subjects of mean_L(t), every subject with equal weight.
+
+    Boehle et al. 2019, doi 10.3389/fnagi.2019.00194, on densities: with sums the thickness of a patient's layer would
+    pose as relevance. A ratio of means says nothing where t has both signs: NaN unless both means are >= 0.
+    """
+    density = definition.model_copy(update={"statistic": Statistic(name="mean")})
+    found = evaluate(maps, density)
+    used = [i for scans in subjects.scans for i in scans]
+    if (found.how[used] != EXACT).any():
+        return Gain(found.regions, np.full(len(found.regions), np.nan), found.why or "a density is bounded only")
+    case, control = subjects.split(subjects.mean(found.value))
+    above, below = _mean(case), _mean(control)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where((below > 0) & (above >= 0), above / below, np.nan)
+    return Gain(found.regions, value, "")
+
+
+def _mean(x: Floats) -> Floats:
+    there = ~np.isnan(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(there, x, 0.0).sum(axis=0) / there.sum(axis=0))

@@ -1,0 +1,38 @@
+"""How sure a share is: exact binomial limits, and what remains when cohorts share a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+CONFIDENCE = 0.95
+
+
+def share(hits: int, of: int) -> dict[str, Any]:
+    """hits, of, share and its exact one-sided 95 % limits, lower and upper (Clopper and Pearson 1934); null for of 0.
+
+    Both limits together are a two-sided 90 % interval. Raises ValueError for hits outside 0..of."""
+    from scipy.stats import binomtest
+
+    if not 0 <= hits <= of:
+        raise ValueError(f"[share] expected 0 <= hits <= {of}, got {hits}")
+    if of == 0:
+        return {"hits": 0, "of": 0, "share": None, "lower": None, "upper": None}
+    low = binomtest(hits, of, alternative="greater").proportion_ci(CONFIDENCE, method="exact").low
+    high = binomtest(hits, of, alternative="less").proportion_ci(CONFIDENCE, method="exact").high
+    return {"hits": hits, "of": of, "share": hits / of, "lower": float(low), "upper": float(high)}
+
+
+def clustered(hits: Sequence[int], of: int) -> dict[str, Any]:
+    """The same where `of` cohorts each share one of len(hits) models. models_with_any: the share of models with any
+    hit, exact; upper: one-sided 95 % limit of the mean rate over models by Student's t, null where no model has a hit,
+    for then the models show no spread."""
+    import numpy as np
+    from scipy.stats import t
+
+    rates = np.asarray(hits, np.float64) / of
+    out: dict[str, Any] = {"models": len(hits), "models_with_any": share(sum(h > 0 for h in hits), len(hits))}
+    out["rate"] = float(rates.mean())
+    spread = float(rates.std(ddof=1)) / np.sqrt(len(rates)) if len(rates) > 1 else 0.0
+    out["upper"] = float(min(1.0, rates.mean() + t.ppf(CONFIDENCE, len(rates) - 1) * spread)) if spread > 0 else None
+    return out

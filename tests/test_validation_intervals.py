@@ -1,0 +1,85 @@
+"""The validation of intervals: its truth, its counts, its resuming, and the results that are committed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from layer_fast.validation import intervals
+from layer_fast.validation.intervals import GOAL, SHAPES, Case, cases, coverage, effects, run, subject_means
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "validation_intervals.json"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_effects_have_mean_0_and_sd_1(shape: str) -> None:
+    x = effects(shape, 400_000, 1, np.random.default_rng(1))[:, 0]
+    assert abs(x.mean()) < 0.01 and abs(x.std() - 1) < (0.1 if shape == "lognormal_1" else 0.01)
+    skewness = {"normal": 0.0, "gamma_1": 2.0, "lognormal_0.5": 1.75}.get(shape)
+    assert skewness is None or stats.skew(x) == pytest.approx(skewness, abs=0.1)
+    with pytest.raises(ValueError, match="expected normal"):
+        effects("cauchy", 2, 2, np.random.default_rng(1))
+
+
+def test_more_scans_where_the_effect_is_high_bias_no_subject_mean() -> None:
+    x = subject_means("gamma_1", 200_000, 1, np.random.default_rng(2))[:, 0]
+    assert abs(x.mean()) < 4 * x.std() / np.sqrt(200_000)
+
+
+def test_counts_add_up_and_limits_are_exact() -> None:
+    got = coverage(Case("normal", 20, 0.5), 200, 199)
+    assert got["covered"] + got["below"] + got["above"] + got["withheld"] == 200 and got["withheld"] == 0
+    exact = stats.beta.ppf([0.025, 0.975], [got["covered"], got["covered"] + 1],
+                           [201 - got["covered"], 200 - got["covered"]])  # fmt: skip
+    assert [got["low"], got["high"]] == pytest.approx(exact.tolist(), rel=1e-9)
+    assert 0.89 <= got["coverage"] <= 0.99 and got["truth"] == 0.5
+    assert abs(got["fresh_mean"]) < 4 * got["fresh_se"]
+
+
+def test_a_wrong_truth_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "subject_means", lambda *a: subject_means(*a) + 0.5)
+    assert coverage(Case("normal", 40, None), 80, 199)["coverage"] < 0.5
+
+
+def test_small_cohorts_are_withheld() -> None:
+    got = coverage(Case("normal", 19, None), 40, 199)
+    assert (got["withheld"], got["covered"], got["coverage"], got["holds"]) == (40, 0, None, None)
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def two_then_stop(case: Case, cohorts: int, replicates: int) -> dict[str, object]:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(case.name)
+        return {"cohorts": cohorts}
+
+    monkeypatch.setattr(intervals, "coverage", two_then_stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "out.json", quick=True)
+    monkeypatch.setattr(intervals, "coverage", lambda case, *_: done.append(case.name) or {})
+    found = run(tmp_path / "out.json", quick=True)
+    assert done == [case.name for case in cases(True)]
+    assert json.loads((tmp_path / "out.json").read_text()) == found
+
+
+def test_what_was_measured_holds_and_stands_in_the_guide() -> None:
+    found = json.loads(RESULTS.read_text())
+    cells = found["cells"]
+    assert set(cells) == {case.name for case in cases(False)} and found["settings"]["goal"] == list(GOAL)
+    asked = [cell for cell in cells.values() if cell["in_goal"]]
+    assert len(asked) == 16 and all(cell["holds"] for cell in asked)
+    assert all(GOAL[0] <= cell["coverage"] <= GOAL[1] and cell["cohorts"] == 4000 for cell in asked)
+    guide = (ROOT / "docs/guides/statistics.md").read_text(encoding="utf-8")
+    for n in intervals.SUBJECTS:
+        entries = (
+            "; ".join(f"{100 * cells[f'{kind}/{shape}/{n}']['coverage']:.1f}" for kind in
+                      ("mean", "difference_0.5", "difference_0.25")) for shape in SHAPES
+        )  # fmt: skip
+        assert f"| {n} | {' | '.join(entries)} |" in guide
