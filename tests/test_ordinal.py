@@ -1,4 +1,4 @@
-"""Four ordered classes, the two upper ones explained against the two lower: from the manifest to the cohort's answer."""
+"""Four ordered classes, the two upper explained against the two lower: from the manifest to the cohort's answer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = list(csv.DictReader(file))
     for row in rows:
         place = int(row["subject"][1:])
-        row["label"] = LEVELS[place % 4] if place < 20 else ("unclear", "")[place - 20]
+        label = LEVELS[place % 4] if place < 20 else ("unclear", "")[place - 20]
+        row |= {"label": label, "label_type": "ordinal"}
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()

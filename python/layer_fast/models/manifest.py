@@ -234,8 +234,8 @@ class Manifest(Strict):
             raise ValueError("target: at_or_above expects ordered classes, from lowest to highest, said by `ordinal`: "
                              "true; found false")  # fmt: skip
         if target.negative is not None or target.positive == classes[0]:
-            raise ValueError(f"target: with at_or_above expected `positive` out of {classes[1:]}, which have classes below "
-                             f"them, and no `negative`, found {target.positive!r} and {target.negative!r}")
+            raise ValueError(f"target: with at_or_above expected `positive` out of {classes[1:]}, with classes below "
+                             f"it, and no `negative`, found {target.positive!r} and {target.negative!r}")
 
     def _check_segmenter(self) -> None:
         if self.ordinal:
