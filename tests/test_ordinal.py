@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -75,6 +77,11 @@ def out(models: Path, table: Path) -> Path:
     return result
 
 
+@pytest.fixture(scope="module")
+def summary(out: Path) -> dict[str, Any]:
+    return write_summary(out)
+
+
 def _log_odds(logit: dict[str, np.ndarray]) -> np.ndarray:
     return np.logaddexp(logit["moderate"], logit["severe"]) - np.logaddexp(logit["none"], logit["mild"])
 
@@ -97,8 +104,7 @@ def test_the_margin_is_the_cumulative_log_odds(out: Path) -> None:
         assert block[0]["margin"] == pytest.approx(odds[127], rel=tolerances.ENGINE_RTOL)
 
 
-def test_cases_are_the_subjects_at_or_above_the_level(out: Path) -> None:
-    summary = write_summary(out)
+def test_cases_are_the_subjects_at_or_above_the_level(out: Path, summary: dict[str, Any]) -> None:
     for cell in summary["cells"]:
         assert (cell["positive"], cell["negative"]) == (">= moderate", "< moderate")
         assert cell["levels"] == {"positive": ["moderate", "severe"], "negative": ["none", "mild"]}
@@ -114,8 +120,7 @@ def test_cases_are_the_subjects_at_or_above_the_level(out: Path) -> None:
     assert ">= moderate" in json.dumps(frame)
 
 
-def test_rank_correlation_of_subject_means_with_the_level(out: Path) -> None:
-    summary = write_summary(out)
+def test_rank_correlation_of_subject_means_with_the_level(out: Path, summary: dict[str, Any]) -> None:
     rows = parquet.read_table(out / "scans.parquet").to_pylist()
     means, levels = [], []
     for subject in sorted({row["subject"] for row in rows if row["label"] in LEVELS}):
@@ -154,3 +159,38 @@ def test_the_logit_of_a_threshold_is_refused(models: Path, table: Path, tmp_path
     package = lf.load_models(models).classifiers["bmode"][0]
     with pytest.raises(ModelError, match="expected margin or probability"):
         package.target_values(np.zeros((1, 4)), "logit")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ordinal": False}, "at_or_above expects ordered classes"),
+        ({"target": {"positive": "none", "at_or_above": True}}, "with classes below it"),
+        ({"target": {"positive": "mild", "negative": "none", "at_or_above": True}}, "and no `negative`"),
+        ({"target": {"positive": "worst", "at_or_above": True}}, "expected different names out of"),
+    ],
+)
+def test_manifests_that_make_no_sense_are_refused(
+    models: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    folder = shutil.copytree(models, tmp_path / "models")
+    _write_manifest(folder, **changes)
+    with pytest.raises(ModelError, match=message):
+        lf.load_models(folder)
+
+
+def test_ordered_classes_may_have_a_plain_target_too(models: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(models, tmp_path / "models")
+    _write_manifest(folder, target={"positive": "severe", "negative": "none"})
+    package = lf.load_models(folder).classifiers["bmode"][0]
+    assert package.target_values(np.array([[1.0, 5.0, 6.0, 4.5]])) == 3.5
+
+
+def test_shapley_values_of_a_model_whose_odds_are_linear() -> None:
+    """Two levels a side with logits that differ by constants: the log odds are linear in what is added to them."""
+    bits = np.arange(128)[:, None] >> np.arange(7) & 1
+    effect = np.arange(1, 8) / 7
+    upper, lower = bits @ effect, -0.5 * (bits @ effect)
+    logits = {"none": lower, "mild": lower + 1, "moderate": upper, "severe": upper - 2}
+    odds = lf.quantify.target_of_logits(logits, "margin:>=moderate", levels=LEVELS)
+    np.testing.assert_allclose(lf.quantify.shapley(odds[None])[0], 1.5 * effect, rtol=0, atol=1e-12)
