@@ -269,6 +269,7 @@ def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[
     packages = [
         {"name": p.manifest.name, "role": p.manifest.role, "setup": p.manifest.setup, "member": p.manifest.member,
          "sha256": p.sha256, "logit_sd_train": p.manifest.logit_sd_train, "training_data": p.manifest.training_data,
+         "classes": p.manifest.classes, "ordinal": p.manifest.ordinal,
          "target": None if p.manifest.target is None else p.manifest.target.model_dump()}
         for p in pipeline.models.packages
     ]  # fmt: skip

@@ -53,6 +53,18 @@ def test_a_slice_model_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "layer_shapley are refused" in text and "exposure is unknown" in text
 
 
+def test_ordered_classes_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stated = small.fields(ordinal=True, target={"positive": "case", "at_or_above": True})
+    package = export_onnx(small.classifier(), stated, tmp_path / "out")
+    assert package.manifest.ordinal and package.manifest.target is not None and package.manifest.target.at_or_above
+    text = printed(capsys, str(tmp_path / "out"))
+    assert "classes: control, case, from lowest to highest" in text
+    assert "target: log odds of case and above against the classes below" in text
+    export_onnx(small.classifier(), small.fields(), tmp_path / "plain")
+    plain = (tmp_path / "plain" / "manifest.json").read_text()
+    assert "ordinal" not in plain and "at_or_above" not in plain  # as before there were ordered classes
+
+
 def test_the_reference_models(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys)
     assert text.count("classifier, setup") == 3 and text.count("segmenter, setup") == 1

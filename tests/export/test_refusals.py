@@ -55,6 +55,7 @@ def test_fields(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
         ({"target": {"positive": "case", "negative": "nobody"}}, "target: expected different names"),
         ({"layer_names": ["a"] * 6}, "layer_names"),
         ({"target": None}, "target: expected for a classifier"),
+        ({"target": {"positive": "case", "at_or_above": True}}, "at_or_above expects ordered classes"),
     ],
 )
 def test_what_the_manifest_refuses(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

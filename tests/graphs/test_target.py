@@ -30,7 +30,10 @@ def linear(opset: int = 18, classes: Any = K) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
 
 
-def value(logits: np.ndarray, positive: int, negative: int | None, kind: str) -> np.ndarray:
+def value(logits: np.ndarray, positive: int | list[int], negative: int | None, kind: str) -> np.ndarray:
+    if isinstance(positive, list):
+        odds = np.exp(logits[:, positive]).sum(axis=1) / np.exp(np.delete(logits, positive, axis=1)).sum(axis=1)
+        return np.log(odds) if kind == "margin" else odds / (1 + odds)
     if kind == "logit":
         return logits[:, positive]
     if kind == "probability":
@@ -41,8 +44,12 @@ def value(logits: np.ndarray, positive: int, negative: int | None, kind: str) ->
 
 
 @pytest.mark.parametrize("opset", [13, 18, 20])
-@pytest.mark.parametrize("case", [(2, 0, "margin"), (1, None, "margin"), (3, None, "logit"), (0, None, "probability")])
-def test_target_and_its_gradient(case: tuple[int, int | None, str], opset: int) -> None:
+@pytest.mark.parametrize(
+    "case",
+    [(2, 0, "margin"), (1, None, "margin"), (3, None, "logit"), (0, None, "probability"), ([2, 3], None, "margin"),
+     ([1, 2, 3], None, "margin"), ([2, 3], None, "probability")],
+)  # fmt: skip
+def test_target_and_its_gradient(case: tuple[int | list[int], int | None, str], opset: int) -> None:
     positive, negative, kind = case
     model = graphs.with_target(linear(opset), positive=positive, negative=negative, kind=kind)
     x = R.standard_normal((3, 5)).astype(np.float32)

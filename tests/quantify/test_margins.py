@@ -22,6 +22,7 @@ LEVELS = ("none", "mild", "severe")
         ("level", 0.5 + 2 * 0.3),
         ("margin:>=mild", np.log(0.8 / 0.2)),
         ("margin:>=severe", np.log(0.3 / 0.7)),
+        ("probability:>=mild", 0.8),
     ],
 )
 def test_closed_forms(target: str, value: float) -> None:

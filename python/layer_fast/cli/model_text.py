@@ -59,8 +59,12 @@ def _classifier(fields: dict[str, Any]) -> Iterator[str]:
     target = fields["target"]
     against = f"logit[{target['negative']}]" if target["negative"] is not None else \
         "log of the summed exp(logit) of all other classes"  # fmt: skip
-    yield f"  classes: {', '.join(fields['classes'])}"
-    yield f"  target: logit[{target['positive']}] - {against}"
+    ordered = ", from lowest to highest" if fields["ordinal"] else ""
+    yield f"  classes: {', '.join(fields['classes'])}{ordered}"
+    if target["at_or_above"]:
+        yield f"  target: log odds of {target['positive']} and above against the classes below"
+    else:
+        yield f"  target: logit[{target['positive']}] - {against}"
     yield f"  class activation maps from: {fields['cam_tensor'] or 'none, Grad-CAM and HiResCAM are refused'}"
     if fields["cam_candidates"]:
         yield f"  activations that could serve: {', '.join(fields['cam_candidates'])}"

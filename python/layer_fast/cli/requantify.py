@@ -24,7 +24,7 @@ from ..quantify.tables import read_layers
 from ..report.style import plain
 from ..tables import EVALUATED_COLUMNS, LAYER_COLUMNS, arrow_schema
 from .quantify import definitions_of
-from .summary_files import cell_classes, run_facts
+from .summary_files import cell_classes, model_classes, run_facts
 
 
 def run_requantify(results: Path, definitions: tuple[str, ...] | None, out: Path | None, *, as_json: bool) -> int:
@@ -50,7 +50,7 @@ def recompute(results: Path) -> dict[str, Any]:
     facts = run_facts(results)
     source = results / "layers.parquet"
     kind = facts["config"]["target"]
-    targets = {(p["setup"], p["name"], p["member"]): (p["target"]["positive"], p["target"]["negative"])
+    targets = {(p["setup"], p["name"], p["member"]): model_classes(p)
                for p in facts["models"] if p["target"] is not None}  # fmt: skip
     games = games_of(parquet.read_table(results / "coalitions.parquet"), targets, kind)
     differing: Counter[str] = Counter()

@@ -53,8 +53,16 @@ def classifier_facts(results: Path) -> dict[str, Any]:
 
 def cell_classes(facts: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
     """Target text of the tables -> (positive class, negative class or None for every other), of a run.json."""
-    explained = [Target(**p["target"]) for p in facts["models"] if p["target"] is not None]
-    return {target_name(t, facts["config"]["target"]): (t.positive, t.negative) for t in explained}
+    explained = [p for p in facts["models"] if p["target"] is not None]
+    return {target_name(Target(**p["target"]), facts["config"]["target"]): model_classes(p) for p in explained}
+
+
+def model_classes(model: dict[str, Any]) -> tuple[str, str | None]:
+    """(positive, negative) of a classifier of run.json; of a threshold the levels at or above it and those below."""
+    from ..quantify import split_at
+
+    target = Target(**model["target"])
+    return split_at(model["classes"], target.positive) if target.at_or_above else (target.positive, target.negative)
 
 
 def run_facts(results: Path) -> dict[str, Any]:

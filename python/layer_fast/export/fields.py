@@ -46,6 +46,7 @@ class Fields(BaseModel):
     depth_axis: Literal["z", "y", "x"]
     layer_names: list[str] = Field(default_factory=lambda: list(LAYERS))
     classes: list[Text] | None = None
+    ordinal: bool = False
     target: Target | None = None
     slice_axis: Literal["z", "y", "x"] | None = None
     slice_pooling: SlicePooling | None = None

@@ -27,6 +27,10 @@ PROFILE_FILE = "fill_profile.json"
 def base_document(fields: Fields, facts: Facts, geometry: Geometry, cam: Cam) -> dict[str, Any]:
     """The manifest without files, graphs, parity and what the training cohort gives."""
     stated = fields.model_dump(mode="json", exclude={"input", "output", "grid", "spacing_mm", "fov_mm", "profile_bins"})
+    if not stated["ordinal"]:
+        del stated["ordinal"]  # as before there were ordered classes: readers of then know no such key
+    if stated["target"] is not None and not stated["target"]["at_or_above"]:
+        del stated["target"]["at_or_above"]
     segmenter = fields.role == "segmenter"
     return stated | {
         "schema_version": 1,

@@ -75,7 +75,7 @@ def _ensemble(setup: str, members: list[ModelPackage]) -> tuple[ModelPackage, ..
     first = members[0].manifest
     for package in members[1:]:
         other = package.manifest
-        if (other.classes, other.target) != (first.classes, first.target):
+        if (other.classes, other.ordinal, other.target) != (first.classes, first.ordinal, first.target):
             raise ModelError(
                 f"{package.path}: expected classes {first.classes} and target {first.target} as in {members[0].path}, "
                 f"found {other.classes} and {other.target}"

@@ -68,10 +68,14 @@ class Channel(Strict):
 
 class Target(Strict):
     """The explained margin: logit[positive] - logit[negative]; where `negative` is null, of several classes, the log
-    odds of `positive` against all the others, logit[positive] - log(sum of exp(logit) over the others)."""
+    odds of `positive` against all the others, logit[positive] - log(sum of exp(logit) over the others).
+
+    at_or_above: of ordered classes `positive` is a threshold, and the margin is the log odds of the classes at or above
+    it against those below: log(sum of exp(logit) at or above) - log(sum of exp(logit) below)."""
 
     positive: Text
     negative: Text | None = None
+    at_or_above: bool = False
 
 
 class FillProfile(Strict):
@@ -131,6 +135,7 @@ class Manifest(Strict):
     depth_axis: Literal["z", "y", "x"]
     layer_names: list[str]
     classes: list[Text] | None = None
+    ordinal: bool = False  # the classes are levels, from lowest to highest
     target: Target | None = None
     input: str
     output: str
@@ -219,10 +224,22 @@ class Manifest(Strict):
         pair = [name for name in (self.target.positive, self.target.negative) if name is not None]
         if len(set(pair)) != len(pair) or not set(pair) <= set(self.classes):
             raise ValueError(f"target: expected different names out of {self.classes}, found {pair}")
+        if self.target.at_or_above:
+            self._check_threshold(self.classes, self.target)
         if (self.fill_profile is None) != (self.logit_sd_train is None):
             raise ValueError("fill_profile, logit_sd_train: expected both (from the training cohort) or neither")
 
+    def _check_threshold(self, classes: list[str], target: Target) -> None:
+        if not self.ordinal:
+            raise ValueError("target: at_or_above expects ordered classes, from lowest to highest, said by `ordinal`: "
+                             "true; found false")  # fmt: skip
+        if target.negative is not None or target.positive == classes[0]:
+            raise ValueError(f"target: with at_or_above expected `positive` out of {classes[1:]}, with classes below "
+                             f"it, and no `negative`, found {target.positive!r} and {target.negative!r}")
+
     def _check_segmenter(self) -> None:
+        if self.ordinal:
+            raise ValueError("ordinal: expected false for a segmenter, found true")
         for key in ("classes", "target", "cam_tensor", "fill_profile", "logit_sd_train"):
             if getattr(self, key) is not None:
                 raise ValueError(f"{key}: expected null for a segmenter, found {getattr(self, key)!r}")

@@ -93,47 +93,52 @@ class ModelPackage:
 
         "margin": logit[positive] - logit[negative]; where the manifest's negative is null, the log odds of the positive
         class against all others, logit[positive] - log(sum of exp(logit) over the others). "logit": logit[positive].
-        "probability": softmax(logits)[positive]. Raises ModelError for a segmenter or another number of classes.
+        "probability": softmax(logits)[positive]. Where the target is a threshold, "margin" and "probability" are of all
+        classes at or above it: log(sum of exp(logit) of those) less that of the classes below, and the sum of their
+        softmax(logits). Raises ModelError for a segmenter, another number of classes, and the logit of a threshold.
         """
-        classes, positive, negative = self._target()
+        count, positive, negative = self.target_classes()
         values = np.asarray(logits, np.float64)
-        if values.ndim == 0 or values.shape[-1] != classes:
-            raise ModelError(f"{self.path}: expected logits (..., {classes}), found shape {values.shape}")
-        own = values[..., positive]
+        if values.ndim == 0 or values.shape[-1] != count:
+            raise ModelError(f"{self.path}: expected logits (..., {count}), found shape {values.shape}")
+        if kind not in ("margin", "logit", "probability"):
+            raise ModelError(f"kind: expected margin, logit or probability, found {kind!r}")
+        if kind == "logit" and self.manifest.target is not None and self.manifest.target.at_or_above:
+            raise ModelError(f"{self.path}: kind: expected margin or probability for a target at or above a level, "
+                             f"which has no logit of its own, found 'logit'")  # fmt: skip
+        own = _log_sum_exp(np.take(values, positive, axis=-1)) if len(positive) > 1 else values[..., positive[0]]
         if kind == "logit":
             return np.asarray(own, np.float64)
         if kind == "probability":
             return np.asarray(np.exp(own - _log_sum_exp(values)), np.float64)
-        if kind != "margin":
-            raise ModelError(f"kind: expected margin, logit or probability, found {kind!r}")
-        other = _log_sum_exp(np.delete(values, positive, axis=-1)) if negative is None else values[..., negative]
+        other = values[..., negative[0]] if len(negative) == 1 else _log_sum_exp(np.take(values, negative, axis=-1))
         return np.asarray(own - other, np.float64)
 
     def target_weights(self) -> NDArray[np.float32]:
         """(classes,) float32: +1 for the positive class, -1 for the negative one; dot with the logits = the margin.
 
-        Raises ModelError for a segmenter, and where the margin is no weighted sum: three classes or more, one against
-        all others.
+        Raises ModelError for a segmenter, and where the margin is no weighted sum: the log odds of or against several
+        classes.
         """
-        classes, positive, negative = self._target()
-        if negative is None and classes == 2:
-            negative = 1 - positive
-        if negative is None:
+        count, positive, negative = self.target_classes()
+        if len(positive) != 1 or len(negative) != 1:
             raise ModelError(
-                f"{self.path}: expected a target of two classes, found the log odds of one class against "
-                f"{classes - 1} others, which is no weighted sum of logits"
+                f"{self.path}: expected a target of two classes, found the log odds of {len(positive)} class(es) "
+                f"against {len(negative)} others, which is no weighted sum of logits"
             )
-        weights = np.zeros(classes, np.float32)
+        weights = np.zeros(count, np.float32)
         weights[positive], weights[negative] = 1.0, -1.0
         return weights
 
-    def _target(self) -> tuple[int, int, int | None]:
-        """Number of classes, positive class, negative class or None."""
+    def target_classes(self) -> tuple[int, list[int], list[int]]:
+        """Number of classes, those that the target is for and those that it is against, by their place."""
         classes, target = self.manifest.classes, self.manifest.target
         if classes is None or target is None:
             raise ModelError(f"{self.path}: expected a classifier, found a {self.manifest.role}")
-        negative = None if target.negative is None else classes.index(target.negative)
-        return len(classes), classes.index(target.positive), negative
+        count, at = len(classes), classes.index(target.positive)
+        positive = list(range(at, count)) if target.at_or_above else [at]
+        others = [k for k in range(count) if k not in positive]
+        return count, positive, others if target.negative is None else [classes.index(target.negative)]
 
 
 def _log_sum_exp(values: NDArray[np.float64]) -> NDArray[np.float64]:

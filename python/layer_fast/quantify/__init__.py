@@ -12,6 +12,7 @@ from .gates import Gate
 from .guard_summary import guard_summary, guards_json
 from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
 from .margins import target_of_logits
+from .ordinal import Levels, rank_correlation, split_at
 from .reduction import Group, Reduction, house_groups, make_reduction, read_reductions, reductions_yaml
 from .reductions import DEFAULT_REDUCTIONS, REDUCTIONS, reduction
 from .regions import LAYER_ROWS, NUM_REGIONS, REGION_ORDER, Region
@@ -25,9 +26,10 @@ from .tables import Cell, cells, columns
 __all__ = [
     "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "FAMILIES", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS",
     "REGION_ORDER", "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Family", "Gate", "Group",
-    "Interval", "Reduction", "Region", "Settings", "StatisticFacts", "ablation", "analyse", "bin_edges", "cells",
-    "claims_json", "cohort_statistics", "columns", "compare", "decide", "definition", "derive", "difference_interval",
-    "family_of", "games", "guard_summary", "guards_json", "holm", "house_groups", "interactions", "join_flags",
-    "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "read_reductions", "reduction",
-    "reductions_yaml", "shapley", "subject_auc", "summary", "target_of_logits", "value_region_rows",
+    "Interval", "Levels", "Reduction", "Region", "Settings", "StatisticFacts", "ablation", "analyse", "bin_edges",
+    "cells", "claims_json", "cohort_statistics", "columns", "compare", "decide", "definition", "derive",
+    "difference_interval", "family_of", "games", "guard_summary", "guards_json", "holm", "house_groups", "interactions",
+    "join_flags", "make_reduction", "map_region_rows", "mean_interval", "permutation_p", "rank_correlation",
+    "read_reductions", "reduction", "reductions_yaml", "shapley", "split_at", "subject_auc", "summary",
+    "target_of_logits", "value_region_rows",
 ]  # fmt: skip

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from .auc import Auc, subject_auc
 from .definitions import PRESETS
 from .draws import Draws
-from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
+from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p
+from .ordinal import level_numbers, members, order_of, rank_correlation
 from .regions import LAYER_ROWS, NUM_LABELS, NUM_REGIONS
 from .tables import Cell
 
@@ -32,6 +33,7 @@ class Subjects:
     excluded: dict[str, int]  # reason -> scans; not_ok: left out of everything, the others: out of the contrasts
     exposure: tuple[str, ...]  # per subject: unseen | seen | unknown (the worst of its scans)
     degraded: int = 0  # scans that the model was not made for; they count, and the claim rule asks for none
+    level: NDArray[np.int64] | None = None  # of ordered classes, 0 the lowest, -1 no level; None: not ordered
 
     @property
     def in_class(self) -> NDArray[np.bool_]:
@@ -57,7 +59,7 @@ class Subjects:
 class Settings:
     """What the statistics depend on beside the tables; written into the summary."""
 
-    positive: str = "case"
+    positive: str = "case"  # a label, or several ordered ones (`Levels`)
     negative: str | None = "control"  # None: every other label
     seed: int = 0
     replicates: int = 1999
@@ -82,6 +84,7 @@ class CellStatistics:
     auc: Auc
     unresolved: Float  # share of the scans with the layer in which it is unresolved
     present: Float  # share of scans with the region
+    rank: dict[str, Any] | None = None  # of ordered classes: how the margin goes with the level
 
 
 def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Settings) -> Subjects:
@@ -102,7 +105,7 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
         exposure[names[i]] = max(exposure.get(names[i], "unseen"), _known(shown[i]), key=rank.__getitem__)
     degraded = sum(scans[cell.scan_ids[i]].get("status") == "ok_degraded" for group in groups.values() for i in group)
     order = sorted(groups)
-    case = np.array([labels[n] == {settings.positive} for n in order], dtype=bool)
+    case = np.array([_is_one_of(labels[n], settings.positive) for n in order], dtype=bool)
     control = np.array([_is_negative(labels[n], settings) for n in order], dtype=bool)
     for name, one in zip(order, case | control, strict=True):
         if not one:
@@ -110,12 +113,18 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
             excluded[reason] += len(groups[name])
     found = tuple(tuple(groups[n]) for n in order)
     worst = tuple(exposure[n] for n in order)
-    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded)
+    ordered = order_of(settings.positive, settings.negative)
+    level = None if ordered is None else level_numbers([labels[n] for n in order], ordered)
+    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded, level)
+
+
+def _is_one_of(labels: set[Any], name: str) -> bool:
+    return len(labels) == 1 and labels <= set(members(name))
 
 
 def _is_negative(labels: set[Any], settings: Settings) -> bool:
     if settings.negative is not None:
-        return labels == {settings.negative}
+        return _is_one_of(labels, settings.negative)
     return len(labels) == 1 and not labels & {settings.positive, None, ""}
 
 
@@ -162,8 +171,8 @@ def analyse(
     with np.errstate(divide="ignore", invalid="ignore"):
         unresolved = (cell.matrix("unresolved")[used] * present).sum(axis=0) / present.sum(axis=0)
     there = present.mean(axis=0) if used else np.full(NUM_REGIONS, np.nan)
-    auc = _auc(cell, subjects)
-    return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there)
+    auc, rank = _auc(cell, subjects), _rank(cell, subjects, settings)
+    return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there, rank)
 
 
 def is_margin(cell: Cell) -> bool:
@@ -180,9 +189,23 @@ def _within_range(interval: Interval, definition: str) -> Interval:
 
 def _auc(cell: Cell, subjects: Subjects) -> Auc:
     """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble."""
-    column = np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1)
-    case, control = subjects.split(subjects.mean(column))
-    return subject_auc(case[:, 0], control[:, 0])
+    case, control = subjects.split(_margins(cell, subjects))
+    return subject_auc(case, control)
+
+
+def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] | None:
+    """Of the margins that the AUC is of, with the subjects' levels; intervals where there are enough subjects."""
+    if subjects.level is None:
+        return None
+    usable = bool(enough(subjects.is_case.sum(), subjects.is_control.sum()))
+    draws = Draws(settings.seed, "rank correlation", *cell.words)
+    return rank_correlation(_margins(cell, subjects), subjects.level, draws, replicates=settings.replicates,
+                            confidence=settings.confidence, usable=usable)  # fmt: skip
+
+
+def _margins(cell: Cell, subjects: Subjects) -> Float:
+    """(subjects,) mean margin."""
+    return subjects.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
 
 
 def _known(exposure: Any) -> str:

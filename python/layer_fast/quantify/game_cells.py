@@ -25,6 +25,7 @@ from .cohort_games import auc_game, log_loss_game
 from .draws import Draws
 from .inference import Interval, difference_interval, mean_interval, valued
 from .margins import target_of_logits
+from .ordinal import order_of
 from .regions import NUM_LABELS, REGION_ORDER
 from .shapley import interactions
 from .tables import Cell
@@ -43,13 +44,15 @@ def game(
     levels: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """One cell of games.json. values: (scan_id, class) -> the 128 logits of the cell's coalitions; scans: rows of
-    scans.parquet by scan_id; levels: the classes from lowest to highest, for targets of ordered classes.
+    scans.parquet by scan_id; levels: the classes from lowest to highest, for targets of ordered classes whose
+    settings are not of a threshold, which has them.
 
     Raises ValueError where a scan of the cell has no coalition values."""
     subjects = subjects_of(cell, scans, settings)
     classes = sorted({name for _, name in values})
     logits = {name: _stack(cell, values, name) for name in classes}
-    v = target_of_logits(logits, cell.key["target"], levels=levels)
+    order = levels or order_of(settings.positive, settings.negative)
+    v = target_of_logits(logits, cell.key["target"], levels=order)
     words = [word for name, word in sorted(cell.key.items()) if name not in ("method", "channel")]
     key = {name: cell.key[name] for name in sorted(cell.key) if name not in ("method", "channel")}
     out: dict[str, Any] = {

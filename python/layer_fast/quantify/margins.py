@@ -20,7 +20,8 @@ def target_of_logits(logits: Mapping[str, ArrayLike], target: str, *, levels: Se
     exp(logit) over the others). "logit:A". "probability:A": softmax(logits)[A].
     Of ordered classes, `levels` from lowest to highest: "level": the expected level, sum over i of i * softmax(logits)
     [level i], i = 0 ... (a number on the ordinal scale, no margin). "margin:>=A": cumulative log odds at the threshold
-    A, log P(level >= A) - log P(level < A) (McCullagh 1980, J. R. Statist. Soc. B 42:109).
+    A, log P(level >= A) - log P(level < A) (McCullagh 1980, J. R. Statist. Soc. B 42:109). "probability:>=A":
+    the sum of softmax(logits) over the levels at or above A.
     Raises ValueError for a target or class that is not known, naming those that are.
     """
     values = {name: np.asarray(one, np.float64) for name, one in logits.items()}
@@ -28,13 +29,8 @@ def target_of_logits(logits: Mapping[str, ArrayLike], target: str, *, levels: Se
     if target == "level":
         stack = np.stack([values[name] for name in _ordered(values, levels, target)], axis=-1)
         return np.asarray(np.exp(stack - _log_sum(stack)[..., None]) @ np.arange(stack.shape[-1], dtype=np.float64))
-    if kind == "margin" and what.startswith(">="):
-        order, name = _ordered(values, levels, target), _known(what[2:], values, target)
-        if order[0] == name:
-            raise ValueError(f"[margins] {target!r}: expected a threshold above the lowest level {name!r}")
-        at = order.index(name)
-        high, low = (np.stack([values[n] for n in part], axis=-1) for part in (order[at:], order[:at]))
-        return _log_sum(high) - _log_sum(low)
+    if kind in ("margin", "probability") and what.startswith(">="):
+        return _at_or_above(values, kind, _known(what[2:], values, target), _ordered(values, levels, target))
     if kind == "margin":
         a, b = _pair(what, values, target)
         others = [values[n] for n in values if n != a] if b is None else [values[b]]
@@ -44,8 +40,18 @@ def target_of_logits(logits: Mapping[str, ArrayLike], target: str, *, levels: Se
     if kind == "probability":
         own = values[_known(what, values, target)]
         return np.asarray(np.exp(own - _log_sum(np.stack(list(values.values()), axis=-1))), np.float64)
-    raise ValueError(f"[margins] expected margin:A-B, margin:A-rest, margin:>=A, logit:A, probability:A or level, "
-                     f"got {target!r}")  # fmt: skip
+    raise ValueError(f"[margins] expected margin:A-B, margin:A-rest, margin:>=A, logit:A, probability:A, "
+                     f"probability:>=A or level, got {target!r}")  # fmt: skip
+
+
+def _at_or_above(values: Mapping[str, Float], kind: str, name: str, order: list[str]) -> Float:
+    if order[0] == name:
+        raise ValueError(f"[margins] '{kind}:>={name}': expected a threshold above the lowest level {name!r}")
+    at = order.index(name)
+    high, low, every = (
+        _log_sum(np.stack([values[n] for n in part], axis=-1)) for part in (order[at:], order[:at], order)
+    )
+    return high - low if kind == "margin" else np.asarray(np.exp(high - every), np.float64)
 
 
 def _pair(what: str, values: Mapping[str, Float], target: str) -> tuple[str, str | None]:

@@ -18,6 +18,7 @@ from .gates import checks_of
 from .geometry import confounding_dict
 from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
 from .mask_gate import perturbed_values
+from .ordinal import levels_of
 from .regions import REGION_ORDER
 from .tables import Cell, cells, columns
 
@@ -44,7 +45,8 @@ def summary(
 
     layers, scans: the tables of docs/tables.md as pyarrow Tables, lists of dicts or mappings of columns.
     positive, negative: the two labels that are compared in every cell; both or neither. Without them each cell has
-    those of its target: targets gives (positive, negative) per target text, negative None for every other label; where
+    those of its target: targets gives (positive, negative) per target text, negative None for every other label, both
+    from `split_at` for a threshold of ordered classes; where
     targets is None they are read from "margin:POSITIVE-NEGATIVE", which must hold one "-" only.
     logit_sd: standard deviation of the target's logits on the training subjects (manifest `logit_sd_train`), one
     number or per "SETUP/NAME/MEMBER" of the model; "NAME/MEMBER" and "NAME" do where they mean one classifier. None,
@@ -213,6 +215,8 @@ def _cell(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, 
         "excluded": stats.subjects.excluded,
         "withheld": "" if enough(case, control) else _FEW,
         "auc": stats.auc._asdict(),
+        "rank_correlation": stats.rank,
+        "levels": levels_of(settings.positive, settings.negative),
         "flags": dict(_flags(stats)),
         "regions": [_region(stats, i) for i in range(len(REGION_ORDER))],
         "claim": claim.as_dict(),

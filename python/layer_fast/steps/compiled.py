@@ -42,13 +42,11 @@ def compiled(package: ModelPackage, kind: str, target: str) -> bytes:
 
 def _explaining(package: ModelPackage, kind: str, target: str) -> bytes:
     manifest = package.manifest
-    classes, chosen = manifest.classes, manifest.target
-    if classes is None or chosen is None:
-        raise ModelError(f"{package.path}: expected a classifier, found a {manifest.role}")
+    _, positive, against = package.target_classes()
+    named = manifest.target is not None and manifest.target.negative is not None
     model = graphs.with_target(
-        package.volume_model, manifest.output, kind=target, positive=classes.index(chosen.positive),
-        negative=None if chosen.negative is None else classes.index(chosen.negative),
-    )  # fmt: skip
+        package.volume_model, manifest.output, kind=target, positive=positive, negative=against[0] if named else None
+    )
     if kind == "gradient":
         return bytes(graphs.gradient(model, output="target", wrt=(manifest.input,)).SerializeToString())
     if manifest.cam_tensor is None:

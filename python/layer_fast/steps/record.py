@@ -46,6 +46,8 @@ class RunFacts:
         }
         if any(method in config.methods for method in GRADIENT_METHODS):  # sets the batch size of gradient calls
             fixed["activation_bytes"] = [activation_bytes(p) for ps in models.classifiers.values() for p in ps]
+        for chosen in (p.manifest.target for p in models.packages if p.manifest.target is not None):
+            target_name(chosen, config.target)  # refuses what has no such number
         axes = {package.manifest.depth_axis for package in models.packages}
         if len(axes) != 1:
             raise ModelError(f"expected one depth axis for all packages, found {sorted(axes)}")
@@ -64,11 +66,18 @@ class RunFacts:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def target(self, package: ModelPackage) -> str:
-        """What is explained, as the tables name it: "margin:case-control", "margin:case-rest", "probability:case"."""
+        """What is explained, as the tables name it: "margin:case-control", "margin:case-rest", "margin:>=mild",
+        "probability:case"."""
         return target_name(package.manifest.target, self.kind) if package.manifest.target else ""
 
 
 def target_name(target: Target, kind: str) -> str:
+    """The text of a target. Raises ModelError for the logit of a threshold, which several classes share."""
+    if target.at_or_above:
+        if kind == "logit":
+            raise ModelError(f"target: expected margin or probability, for a level and those above it have no logit of "
+                             f"their own (threshold {target.positive!r}), found 'logit'")  # fmt: skip
+        return f"{kind}:>={target.positive}"
     if kind != "margin":
         return f"{kind}:{target.positive}"
     return f"margin:{target.positive}-{target.negative or 'rest'}"

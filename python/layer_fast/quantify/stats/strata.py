@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inference import MIN_PER_CLASS, Interval, valued
+from ..ordinal import members
 from ..regions import NUM_REGIONS
 from .classes import interval_dict
 from .columns import region_facts
@@ -55,15 +56,15 @@ def strata_of(frame: Frame, by: Sequence[str]) -> Iterator[Stratum]:
 
 
 def positive_rows(frame: Frame, positive: str) -> NDArray[np.bool_]:
-    """Scans of the positive class."""
-    return np.asarray(frame.label == positive, dtype=bool)
+    """Scans of the positive class, or of the levels that make it."""
+    return np.isin(frame.label, members(positive))
 
 
 def class_rows(frame: Frame, positive: str, negative: str | None) -> NDArray[np.bool_]:
     """Scans of the two classes; negative None: of any class."""
     if negative is None:
         return np.asarray(frame.label != "", dtype=bool)
-    return np.asarray((frame.label == positive) | (frame.label == negative), dtype=bool)
+    return np.isin(frame.label, (*members(positive), *members(negative)))
 
 
 def _levels(frame: Frame, column: str) -> Iterator[Stratum]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ordinal import Levels, members
 from ..regions import NUM_LABELS
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,7 @@ class Games(NamedTuple):
 
 def games_of(coalitions: Any, targets: Mapping[tuple[str, str, str], tuple[str, str | None]], kind: str) -> Games:
     """Games from coalitions.parquet (pyarrow). targets: (setup, model, member) -> (positive class, negative or None for
-    all others). kind: "margin", "logit" or "probability", as the run's option `target`.
+    all others), both from `split_at` for a threshold. kind: "margin", "logit" or "probability", as the run's `target`.
 
     The arithmetic is that of the run, in its order: the same bits. Raises ValueError for a table without the classes
     of a target, without 128 values a row, or with a classifier that has no target.
@@ -47,10 +48,15 @@ def games_of(coalitions: Any, targets: Mapping[tuple[str, str, str], tuple[str, 
 
 
 def _target(logits: Floats, classes: dict[str, int], positive: str, negative: str | None, kind: str) -> Floats:
-    missing = {positive, *([negative] if negative else [])} - set(classes)
+    high, low = members(positive), members(negative) if negative else ()
+    missing = {*high, *low} - set(classes)
     if missing:
         raise ValueError(f"[requantify] expected coalition values of {positive} and {negative or 'others'}, "
                          f"found those of {', '.join(classes)}")  # fmt: skip
+    if isinstance(positive, Levels):
+        against = low if kind == "margin" else (*low, *high)
+        odds = _log_sum_exp(logits, [classes[n] for n in high]) - _log_sum_exp(logits, [classes[n] for n in against])
+        return odds if kind == "margin" else np.asarray(np.exp(odds))
     own = logits[classes[positive]]
     if kind == "logit":
         return np.asarray(own, np.float64)

@@ -44,6 +44,7 @@ def _answer(answer: dict[str, Any], claims: dict[str, Any], which: str) -> dict[
         "why": _why(answer),
         "unchecked": "; ".join(_title(g["name"]) for g in answer["gates"] if g["passed"] is None),
         "auc": cell["auc"],
+        "rank": cell["rank_correlation"],
         "n_case": cell["n_case"],
         "n_control": cell["n_control"],
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from ...types import SETUPS
 from ..slices import Example
 from ..style import number, setup_title
+from .classes import Classes, classes_of
 from .words import USED
 
 KINDS = {
@@ -18,25 +18,14 @@ KINDS = {
 Pick = tuple[str, float] | None
 
 
-def classes_of(cells: list[dict[str, Any]]) -> dict[str, tuple[str, str | None]]:
-    """Setup -> its two classes; a setup whose classifiers compare different classes has no margin of its own in
-    scans.parquet and is left out."""
-    found: dict[str, tuple[str, str | None]] = {}
-    for setup in SETUPS:
-        pairs = {(c["positive"], c["negative"]) for c in cells if c["setup"] == setup}
-        if len(pairs) == 1:
-            found[setup] = pairs.pop()
-    return found
-
-
 def examples(scans: list[dict[str, Any]], cells: list[dict[str, Any]], pictures: list[Example]) -> dict[str, Any]:
     """The chosen scans of every setup, and the pictures with the roles that their scans have."""
     columns, roles = [], dict[str, list[str]]()
-    for setup, pair in classes_of(cells).items():
-        picks = _picks(scans, setup, pair)
+    for setup, classes in classes_of(cells).items():
+        picks = _picks(scans, setup, classes)
         if not any(picks.values()):
             continue
-        names = {True: pair[0], False: pair[1] or "all others"}
+        names = {True: classes.positive, False: classes.negative or "all others"}
         columns.append({"title": setup_title(setup), "picks": picks, "names": names})
         for (kind, positive), pick in picks.items():
             if pick is not None:
@@ -58,14 +47,12 @@ def _cell(column: dict[str, Any], kind: str, positive: bool, shown: set[str]) ->
     return {"label": name, "scan_id": pick[0], "margin": number(pick[1], 2), "shown": pick[0] in shown}
 
 
-def _picks(scans: list[dict[str, Any]], setup: str, pair: tuple[str, str | None]) -> dict[tuple[str, bool], Pick]:
-    positive, negative = pair
+def _picks(scans: list[dict[str, Any]], setup: str, classes: Classes) -> dict[tuple[str, bool], Pick]:
     by_class: dict[bool, list[tuple[str, float]]] = {True: [], False: []}
     for row in scans:
-        margin, label = row.get(f"margin_{setup}"), row["label"]
-        inside = label == positive or (label == negative if negative is not None else bool(label))
-        if row["status"] in USED and inside and margin is not None and margin == margin:
-            by_class[label == positive].append((row["scan_id"], margin))
+        margin, side = row.get(f"margin_{setup}"), classes.is_case(row["label"])
+        if row["status"] in USED and side is not None and margin is not None and margin == margin:
+            by_class[side].append((row["scan_id"], margin))
     out: dict[tuple[str, bool], Pick] = {}
     for case, rows in by_class.items():
         sign = 1 if case else -1

@@ -8,7 +8,7 @@ from typing import Any
 from ...types import LAYERS
 from ..figures import Scale, axis, dots, mark, scale_of
 from ..style import CASE_COLOUR, CONTROL_COLOUR, cell_order, interval, number, setup_title
-from .examples import classes_of
+from .classes import Classes, classes_of
 from .words import USED, distinct
 
 _KEY = ("setup", "model", "member", "target", "mask")
@@ -47,14 +47,12 @@ def strips(scans: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[str
             "case_colour": CASE_COLOUR, "control_colour": CONTROL_COLOUR}  # fmt: skip
 
 
-def _margins(scans: list[dict[str, Any]], setup: str, pair: tuple[str, str | None]) -> tuple[list[float], list[float]]:
-    positive, negative = pair
+def _margins(scans: list[dict[str, Any]], setup: str, classes: Classes) -> tuple[list[float], list[float]]:
     by_class: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
     for row in scans:
-        margin, label = row.get(f"margin_{setup}"), row["label"]
-        inside = label == positive or (label == negative if negative is not None else bool(label))
-        if row["status"] in USED and inside and margin is not None and margin == margin:
-            by_class[label == positive].setdefault(row["subject"], []).append(margin)
+        margin, side = row.get(f"margin_{setup}"), classes.is_case(row["label"])
+        if row["status"] in USED and side is not None and margin is not None and margin == margin:
+            by_class[side].setdefault(row["subject"], []).append(margin)
     case, control = ([sum(m) / len(m) for m in by_class[k].values()] for k in (True, False))
     return case, control
 
