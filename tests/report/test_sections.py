@@ -192,7 +192,7 @@ def test_typical_extreme_and_wrong_scans() -> None:
     rows = [scan("a", "case", 1.0), scan("b", "case", 3.0), scan("c", "case", 2.0), scan("d", "case", -4.0),
             scan("e", "case", -5.0, "failed"), scan("f", "control", -1.0), scan("g", "control", -9.0),
             scan("h", "control", None)]  # fmt: skip
-    cells = [{"setup": "bmode", "positive": "case", "negative": "control"}]
+    cells = [{"setup": "bmode", "positive": "case", "negative": "control", "levels": None}]
     found = examples(rows, cells, [])
     picks = {row["kind"].split(":")[0]: [c["scan_id"] for c in row["cells"][0]] for row in found["rows"]}
     # medians: cases (1, 3, 2, -4) 1.5, of a tie the first name; controls (-1, -9) -5
@@ -200,5 +200,5 @@ def test_typical_extreme_and_wrong_scans() -> None:
 
 
 def test_a_setup_without_margins_has_no_examples() -> None:
-    cells = [{"setup": "swe", "positive": "case", "negative": "control"}]
+    cells = [{"setup": "swe", "positive": "case", "negative": "control", "levels": None}]
     assert examples([scan("a", "case", 1.0)], cells, [])["titles"] == []
