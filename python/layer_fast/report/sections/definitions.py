@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...types import SETUPS
 from ..primary import primary
 from ..style import cell_order, interval, setup_title
 from .words import cell_name, method_title, words
@@ -27,12 +28,16 @@ def definitions(found: dict[str, Any]) -> dict[str, Any]:
     """The questions of every setup with the families behind each answer, and the families of every Grad-CAM map."""
     cells = [c for c in primary(found["cells"]) if c["definitions"] and not c["channel"] and c["method"] in _DETAILED]
     return {
-        "setups": [_question(s) for s in found["setups"]],
+        "setups": [_question(s) for s in sorted(found["setups"], key=_place)],
         "cells": [_cell(c) for c in sorted(cells, key=cell_order)],
         "families": [{"name": f["name"], "members": ", ".join(f["members"]), "why": f["why"], "alike": f["alike"]}
                      for f in found["families"]],
         "skipped": _skipped(found["cells"]),
     }  # fmt: skip
+
+
+def _place(one: dict[str, Any]) -> int:
+    return SETUPS.index(one["setup"]) if one["setup"] in SETUPS else len(SETUPS)
 
 
 def _question(one: dict[str, Any]) -> dict[str, Any]:
