@@ -194,3 +194,50 @@ def test_shapley_values_of_a_model_whose_odds_are_linear() -> None:
     logits = {"none": lower, "mild": lower + 1, "moderate": upper, "severe": upper - 2}
     odds = lf.quantify.target_of_logits(logits, "margin:>=moderate", levels=LEVELS)
     np.testing.assert_allclose(lf.quantify.shapley(odds[None])[0], 1.5 * effect, rtol=0, atol=1e-12)
+
+
+def test_another_margin_without_the_model(out: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.parquet"
+    assert main(["requantify", str(out), "--target", "margin:severe-none", "--out", str(path)]) == 0
+    rows = parquet.read_table(path).to_pylist()
+    assert {row["target"] for row in rows} == {"margin:severe-none"}
+    assert {row["method"] for row in rows} == {"layer_ablation", "layer_shapley"}
+    dermis = [r for r in rows if r["scan_id"] == "s007" and r["region"] == "dermis" and r["region_kind"] == "layer"]
+    assert len(dermis) == 4
+    for row in dermis:
+        logit = _logits(out, row)
+        v = logit["severe"] - logit["none"]
+        assert row["margin"] == v[127]
+        same = [r for r in rows if all(r[k] == row[k] for k in ("scan_id", "fill", "method"))]
+        if row["method"] == "layer_ablation":
+            assert row["value"] == pytest.approx(v[127] - v[127 - 2], abs=1e-12)  # label 1 is bit 1
+        else:
+            phi = sum(r["value"] for r in same if r["region_kind"] != "group")
+            assert phi == pytest.approx(v[127] - v[0], abs=1e-12)
+    assert lf.quantify.summary(parquet.read_table(path), parquet.read_table(out / "scans.parquet"))["cells"]
+
+
+def test_the_runs_own_margin_gives_its_own_rows(out: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.parquet"
+    assert main(["requantify", str(out), "--target", "margin:>=moderate", "--out", str(path)]) == 0
+    again, run = parquet.read_table(path).to_pylist(), parquet.read_table(out / "layers.parquet").to_pylist()
+    run = [row for row in run if row["method"] in ("layer_ablation", "layer_shapley")]
+    assert len(run) == len(again)
+    np.testing.assert_allclose([r["value"] for r in again], [r["value"] for r in run], rtol=0, atol=1e-9)
+    for name in set(run[0]) - {"value", "margin"}:
+        assert [str(r[name]) for r in again] == [str(r[name]) for r in run]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("probability:severe", "expected a margin"),
+        ("margin:severe-worst", "expected two of the classes"),
+        ("margin:>=none", "above the lowest level"),
+    ],
+)
+def test_targets_that_the_run_has_not(
+    out: Path, target: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["requantify", str(out), "--target", target, "--out", str(tmp_path / "x.parquet")]) != 0
+    assert message in capsys.readouterr().err

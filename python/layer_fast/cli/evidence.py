@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..errors import LayerFastError
 from .app import Json, app
 
 Definitions = Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)]
@@ -17,6 +18,7 @@ def requantify(
     results: Path,
     *,
     definition: Definitions = None,
+    target: str | None = None,
     out: Path | None = None,
     json: Json = False,
 ) -> int:
@@ -31,11 +33,19 @@ def requantify(
     definition
         Names of definitions, or YAML files of them: writes a long table that says of every number whether it is exact,
         bounded by a histogram, or needs the volumes.
+    target
+        Another margin of the stored logits, margin:A-B, margin:A-rest, or margin:>=A of ordered classes: writes the
+        rows of layer_shapley and layer_ablation for it.
     out
-        .parquet or .csv for that table; left out: definitions.parquet in the results.
+        .parquet or .csv for that table; left out: definitions.parquet or target.parquet in the results.
     """
     from .requantify import run_requantify
+    from .retarget import run_retarget
 
+    if target is not None and definition is not None:
+        raise LayerFastError("--target, --definition: expected one of them, found both")
+    if target is not None:
+        return run_retarget(results, target, out, as_json=json)
     return run_requantify(results, definition, out, as_json=json)
 
 
