@@ -1,4 +1,4 @@
-"""Evidence at scale: requantify, summary and compare on the tables of a made-up cohort, in a process of their own.
+"""Evidence at scale: requantify, and all files of a summary with the report, on the tables of a made-up cohort.
 
     python benchmarks/bench_evidence.py [--scans 4000] [--subjects 134] [--out FOLDER] [--json FILE]
 
@@ -22,7 +22,7 @@ import numpy as np
 
 SETUPS = ("bmode", "swe", "both")
 METHODS = ("gradcam", "hirescam", "gradient", "input_x_gradient", "integrated_gradients", "smoothgrad")
-STEPS = ("requantify", "summary", "compare", "all")
+STEPS = ("requantify", "claims", "statistics", "compare", "all")  # all: requantify and what `layer-fast report` writes
 N = np.array([900_000, 120_000, 260_000, 40_000, 700_000, 60_000, 1_600_000])
 
 
@@ -108,6 +108,7 @@ def step(name: str, out: Path) -> None:
     from layer_fast import quantify
     from layer_fast.cli.compare import write_compare
     from layer_fast.cli.requantify import recompute
+    from layer_fast.cli.summary_files import classifier_facts, write_summary
     from layer_fast.quantify.tables import read_layers
 
     start, took = time.perf_counter(), {"cpu_s": 0.0}
@@ -121,15 +122,18 @@ def step(name: str, out: Path) -> None:
     if name in ("requantify", "all"):
         assert recompute(out)["identical"]
         at = lap("requantify", at)
-    if name != "requantify":
+    if name == "all":
+        write_summary(out)
+        lap("summary and report", at)
+    elif name != "requantify":
         cells = quantify.cells(read_layers(out / "layers.parquet"))
         at = lap("cells", at)
-    if name in ("summary", "all"):
+    if name in ("claims", "statistics"):
         scans = parquet.read_table(out / "scans.parquet")
-        summary = quantify.summary(cells, scans, targets={"margin:case-control": ("case", "control")})
-        (out / "claims.json").write_bytes(quantify.claims_json(summary))
-        at = lap("summary", at)
-    if name in ("compare", "all"):
+        what = quantify.summary if name == "claims" else quantify.cohort_statistics
+        what(cells, scans, **classifier_facts(out))
+        lap(name, at)
+    if name == "compare":
         write_compare(out, cells)
         lap("compare", at)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
