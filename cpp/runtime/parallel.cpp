@@ -4,6 +4,7 @@
 #include <atomic>
 #include <barrier>
 #include <exception>
+#include <latch>
 #include <limits>
 #include <mutex>
 #include <system_error>
@@ -136,6 +137,7 @@ void parallel_phases(std::int64_t phases, const std::function<std::int64_t(std::
   std::barrier rendezvous(places.helpers() + 1, advance);
   const auto wait = [&rendezvous] { rendezvous.arrive_and_wait(); };
   const Placement placement(places.helpers());
+  std::latch placed(1);  // a thread that has ended has no number: moving it would move the caller
   std::vector<std::thread> helpers;
   helpers.reserve(static_cast<std::size_t>(places.helpers()));
   for (int worker = 1; worker <= places.helpers(); ++worker) {
@@ -143,12 +145,14 @@ void parallel_phases(std::int64_t phases, const std::function<std::int64_t(std::
       helpers.emplace_back([&, worker] {
         placement.release();
         job.work(worker, wait);
+        placed.wait();
       });
       placement.move_away(helpers.back());
     } catch (const std::system_error&) {  // no more threads to be had: those that run do all the tiles
       for (; worker <= places.helpers(); ++worker) rendezvous.arrive_and_drop();
     }
   }
+  placed.count_down();
   job.work(0, wait);
   for (std::thread& helper : helpers) helper.join();
   job.rethrow();

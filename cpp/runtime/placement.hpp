@@ -16,7 +16,7 @@ class Placement {
   // Looks up the caller's processors and the one it runs on, where there will be helpers.
   explicit Placement(int helpers);
 
-  // By the caller, for a thread it has just made.
+  // By the caller, for a thread that runs: one that has ended has no number, and the caller would be moved.
   void move_away(std::thread& helper) const;
 
   // By the helper, once it runs: from here on the kernel may move it as it likes.

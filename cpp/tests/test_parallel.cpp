@@ -125,10 +125,22 @@ void a_helper_begins_elsewhere() {
 #endif
 }
 
+// Helpers that end before they are moved must not leave the caller with fewer processors.
+void the_caller_keeps_its_processors() {
+#ifdef __linux__
+  cpu_set_t before, after;
+  sched_getaffinity(0, sizeof(before), &before);
+  for (int round = 0; round < 20000; ++round) layer_fast::parallel_for(2, 2, [](std::int64_t, int) {});
+  sched_getaffinity(0, sizeof(after), &after);
+  check(CPU_EQUAL(&before, &after), "the caller keeps its processors");
+#endif
+}
+
 }  // namespace
 
 int main() {
   a_helper_begins_elsewhere();
+  the_caller_keeps_its_processors();
   helpers_are_shared();
   for (int round = 0; round < 50; ++round) {
     for (const int threads : {1, 2, 7, 64}) {

@@ -143,7 +143,7 @@ def test_target_values_equal_the_graph_head(three: ModelPackage) -> None:
 
 
 def test_target_refusals(three: ModelPackage) -> None:
-    with pytest.raises(ModelError, match="log odds of one class against 2 others"):
+    with pytest.raises(ModelError, match="log odds of 1 class against 2 others"):
         three.target_weights()
     with pytest.raises(ModelError, match=r"expected logits \(..., 3\), found shape \(4, 2\)"):
         three.target_values(np.zeros((4, 2)))

@@ -38,7 +38,7 @@ def _contrasts(analysis: dict[str, Any]) -> dict[str, Any]:
         "rows": [{
             "title": region_title(r["region_kind"], r["region"]), "d": interval(r, 3, size), "p": number(r["p"], 4),
             "holm": number(r["p_holm"], 4), "bh": number(r["p_bh"], 4),
-            "g": _effect(r["between"], "hedges_g"), "delta": _effect(r["between"], "cliffs_delta"),
+            "g": _effect(r.get("between"), "hedges_g"), "delta": _effect(r.get("between"), "cliffs_delta"),
         } for r in rows],
     }  # fmt: skip
 
