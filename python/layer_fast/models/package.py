@@ -124,7 +124,8 @@ class ModelPackage:
         if len(positive) != 1 or len(negative) != 1:
             raise ModelError(
                 f"{self.path}: expected a target of two classes, found the log odds of {len(positive)} "
-                f"{'class' if len(positive) == 1 else 'classes'} against {len(negative)} others, which is no weighted sum of logits"
+                f"{'class' if len(positive) == 1 else 'classes'} against {len(negative)} others, which is no weighted "
+                "sum of logits"
             )
         weights = np.zeros(count, np.float32)
         weights[positive], weights[negative] = 1.0, -1.0

@@ -59,7 +59,7 @@ def _groups(analysis: dict[str, Any]) -> list[dict[str, Any]]:
         "what": f"{words(r['first'])} less {words(r['second'])}",
         "basis": "difference of class contrasts" if value else "paired difference of subjects",
         "estimate": interval(r, 3, size), "p": number(r["p"], 4), "holm": number(r["p_holm"], 4),
-        "g": _effect(r["between"] if value else r, "hedges_g"),
+        "g": _effect(r.get("between") if value else r, "hedges_g"),
     } for r in found]  # fmt: skip
 
 
