@@ -45,7 +45,8 @@ def otsu_threshold(t: Floats) -> float:
     mass = counts * centres
     mean_below, mean_above = np.cumsum(mass)[:-1] / below, np.cumsum(mass[::-1])[::-1][1:] / above
     between = below.astype(np.float64) * above * (mean_below - mean_above) ** 2
-    return float(centres[int(np.argmax(between))])
+    # Empty bins give equal values but for rounding, which must not choose: the first of them.
+    return float(centres[int(np.flatnonzero(between >= between.max() * (1 - 1e-12))[0])])
 
 
 def intersection_over_attention(t: Floats, weighted: bool) -> OfRegion:
