@@ -9,8 +9,9 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..quantify import CAPTION, DEFAULT_REDUCTIONS, DISCLAIMER, REDUCTIONS, Group, Reduction, make_reduction
+from ..quantify.definition_regions import DefinitionRegion, regions_of
 from ..quantify.reduction import Inversion, distinct
-from .anatomy import Layers, Region, label_names, regions_of
+from .anatomy import Layers, label_names
 from .field import Field, Masked
 from .inputs import Case, load_case
 from .inverted import inversions
@@ -115,7 +116,9 @@ def _check_mask(one: Reduction, case: Case) -> None:
         raise ConfigError(f"definition {one.name!r}: erosion by mm needs the mask's spacing: give spacing_mm")
 
 
-def _rows(chosen: list[Reduction], regions: Mapping[str, list[Region]], case: Case, threads: int | None) -> list[Row]:
+def _rows(
+    chosen: list[Reduction], regions: Mapping[str, list[DefinitionRegion]], case: Case, threads: int | None
+) -> list[Row]:
     """By definition as given, then channel, then region. Definitions with the same transforms share their voxels."""
     together: dict[str, list[Reduction]] = {}
     for one in chosen:

@@ -6,8 +6,8 @@ from math import fsum, nan
 from typing import Any
 
 from ..quantify import Reduction, join_flags
+from ..quantify.definition_regions import DefinitionRegion
 from ..quantify.rows import LOW_N
-from .anatomy import Region
 from .field import Field
 from .inputs import Case
 from .measures import Codes, Measure, Measured, measure, top_size
@@ -15,7 +15,9 @@ from .measures import Codes, Measure, Measured, measure, top_size
 Row = dict[str, Any]
 
 
-def rows_of(field: Field, regions: list[Region], definition: Reduction, case: Case, channel: str) -> list[Row]:
+def rows_of(
+    field: Field, regions: list[DefinitionRegion], definition: Reduction, case: Case, channel: str
+) -> list[Row]:
     """One row per region. Raises ConfigError where the map's values are not what the statistic needs."""
     found = _Values(field, definition, measure(field, definition))
     by_key = {region.key: region for region in regions}
@@ -50,7 +52,7 @@ class _Values:
             return Measured(0.0 if self.definition.statistic.name == "sum" else nan)
         return self._of(codes) if self.in_total(codes) else Measured(nan)
 
-    def pooled(self, region: Region, by_key: dict[str, Region]) -> Measured:
+    def pooled(self, region: DefinitionRegion, by_key: dict[str, DefinitionRegion]) -> Measured:
         """Groups other than unions, from their members that are there; a member without a value leaves none."""
         group = region.group
         if group is None or group.pooling == "union":
@@ -73,7 +75,12 @@ class _Values:
 
 
 def _row(
-    region: Region, found: _Values, by_key: dict[str, Region], definition: Reduction, case: Case, channel: str
+    region: DefinitionRegion,
+    found: _Values,
+    by_key: dict[str, DefinitionRegion],
+    definition: Reduction,
+    case: Case,
+    channel: str,
 ) -> Row:
     n, weight = found.count(region.labels), found.weight(region.labels)
     measured = found.pooled(region, by_key)
@@ -92,14 +99,16 @@ def _row(
     }  # fmt: skip
 
 
-def _row_flags(region: Region, n: int, found: _Values) -> list[str]:
+def _row_flags(region: DefinitionRegion, n: int, found: _Values) -> list[str]:
     flags = ["low_n"] if 0 < n < LOW_N else []
     if not n and found.field.mask.eroded and found.field.mask.given(region.labels):
         flags.append("eroded_away")
     return flags
 
 
-def _cap_and_chance(region: Region, found: _Values, definition: Reduction) -> tuple[float | None, float | None]:
+def _cap_and_chance(
+    region: DefinitionRegion, found: _Values, definition: Reduction
+) -> tuple[float | None, float | None]:
     """The largest value that this region's size allows, where that is less than what all regions share; the value that
     a map without structure has. None: not defined, as for groups that are no union."""
     if not found.in_total(region.labels) or (region.group is not None and region.group.pooling != "union"):

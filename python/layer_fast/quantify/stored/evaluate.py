@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...types import REGIONS
+from ..definition_regions import DefinitionRegion, regions_of
 from ..reduction import Reduction
 from .bounded import bound_of, unbounded
 from .bounds import Binned, binned, transformed_bins
 from .exact import Exact, exact
 from .maps import StoredMaps
 from .moments import Floats
-from .regions import StoredRegion, regions_of, values_of
+from .regions import values_of
 
 EXACT, HISTOGRAM, NEEDS_VOLUMES = 0, 1, 2
 HOW = ("exact", "histogram", "needs_volumes")
@@ -23,7 +25,7 @@ class Evaluated(NamedTuple):
     """value, error_bound (scans, regions): the voxels' number lies within value +- error_bound (0 where exact, NaN with
     needs_volumes). how: EXACT, HISTOGRAM or NEEDS_VOLUMES. n: voxels. why: what is missing for the last, in words."""
 
-    regions: list[StoredRegion]
+    regions: list[DefinitionRegion]
     value: Floats
     error_bound: Floats
     how: NDArray[np.int8]
@@ -33,7 +35,7 @@ class Evaluated(NamedTuple):
 
 def evaluate(maps: StoredMaps, definition: Reduction) -> Evaluated:
     """Raises ConfigError for groups that do not fit and for maps whose values are not what the statistic needs."""
-    regions = regions_of(definition)
+    regions = regions_of(dict(enumerate(REGIONS)), definition)
     voxels = np.stack([maps.moments.n[:, list(r.labels)].sum(axis=1) for r in regions], axis=1)
     if why := _refused(maps, definition):
         nothing = np.full(voxels.shape, np.nan)
@@ -66,7 +68,7 @@ def _refused(maps: StoredMaps, definition: Reduction) -> str:
 def _fill(
     maps: StoredMaps,
     definition: Reduction,
-    regions: list[StoredRegion],
+    regions: list[DefinitionRegion],
     found: Exact,
     value: Floats,
     bound: Floats,
@@ -87,7 +89,7 @@ def _fill(
 
 
 def _ends(
-    maps: StoredMaps, i: int, definition: Reduction, regions: list[StoredRegion], found: Exact
+    maps: StoredMaps, i: int, definition: Reduction, regions: list[DefinitionRegion], found: Exact
 ) -> tuple[Floats, Floats] | None:
     m = maps.moments
     line = None

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import ConfigError
+from ..definition_regions import DefinitionRegion
 from ..reduction import Reduction
 from .maps import StoredMaps
 from .moments import Bools, Floats, Known, Line, Moments, folded, inverted, normaliser, shifted, signed
-from .regions import StoredRegion, values_of
+from .regions import values_of
 
 OF_SUMS = ("sum", "mean", "part_of_total_mean", "share", "energy_pointing_game", "inside_total_ratio", "enrichment")
 OF_MOMENTS = (*OF_SUMS, "min", "max", "std", "variance", "pointing_game")
@@ -27,7 +28,7 @@ class Exact(NamedTuple):
     why: str
 
 
-def exact(maps: StoredMaps, definition: Reduction, regions: list[StoredRegion]) -> Exact:
+def exact(maps: StoredMaps, definition: Reduction, regions: list[DefinitionRegion]) -> Exact:
     """Evaluate on every scan of a cell. Raises ConfigError where values are not what the statistic needs."""
     nothing = np.full((len(maps.scan_ids), len(regions)), np.nan)
     m, line, why = transformed(maps, definition)
@@ -81,7 +82,7 @@ def _without_value(maps: StoredMaps, line: Line | None) -> Bools:
     return np.asarray((np.isnan(line.scale) & line.known)[:, 0])
 
 
-def _present(regions: list[StoredRegion], n: Floats) -> Floats:
+def _present(regions: list[DefinitionRegion], n: Floats) -> Floats:
     return np.stack([n[:, list(region.labels)].sum(axis=1) for region in regions], axis=1)
 
 

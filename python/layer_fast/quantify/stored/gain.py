@@ -7,18 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 from ..cohort import Subjects
+from ..definition_regions import DefinitionRegion
 from ..reduction import Reduction, Statistic
 from .evaluate import EXACT, evaluate
 from .maps import StoredMaps
 from .moments import Floats
-from .regions import StoredRegion
 
 
 class Gain(NamedTuple):
     """value (regions,), NaN where a class has no subject with the region or the controls' mean is not above 0. why:
     what is missing where the densities do not follow from what is stored."""
 
-    regions: list[StoredRegion]
+    regions: list[DefinitionRegion]
     value: Floats
     why: str
 

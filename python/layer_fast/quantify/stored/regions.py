@@ -1,68 +1,20 @@
-"""The regions of a definition on the labels of a run, and numbers of groups that are no unions."""
+"""Numbers of a definition's regions on the labels of a run, of groups that are no unions too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ConfigError
-from ...types import REGIONS
-from ..reduction import Group, Reduction
-from ..regions import RegionKind
+from ..definition_regions import DefinitionRegion
+from ..reduction import Reduction
 
 Floats = NDArray[np.float64]
 OfLabels = Callable[[tuple[int, ...]], Floats]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRegion:
-    """A row of the result. labels: every label value in it, groups of groups flattened."""
-
-    name: str
-    kind: RegionKind
-    labels: tuple[int, ...]
-    group: Group | None = None
-
-    @property
-    def key(self) -> str:
-        """As a group names its members."""
-        return f"group:{self.name}" if self.kind == "group" else self.name
-
-
-def regions_of(definition: Reduction) -> list[StoredRegion]:
-    """Background, the six layers, the definition's groups. Raises ConfigError for a member that is not there, a group
-    inside itself, and a sum of shares whose members overlap."""
-    out = [StoredRegion(name, "background" if v == 0 else "layer", (v,)) for v, name in enumerate(REGIONS)]
-    for name, group in definition.groups.items():
-        labels = _flat(name, definition, ())
-        if group.pooling == "sum_of_shares" and len(set(labels)) != len(labels):
-            raise ConfigError(f"definition {definition.name!r}: the members of group {name!r} overlap, and a sum would "
-                              "count voxels twice")  # fmt: skip
-        out.append(StoredRegion(name, "group", tuple(sorted(set(labels))), group))
-    return out
-
-
-def _flat(name: str, definition: Reduction, inside: tuple[str, ...]) -> list[int]:
-    where = f"definition {definition.name!r}: group {name!r}"
-    if name in inside:
-        raise ConfigError(f"{where} is a member of itself, by way of {' > '.join((*inside, name))}")
-    labels: list[int] = []
-    for member in definition.groups[name].members:
-        inner = member.removeprefix("group:")
-        if member in REGIONS:
-            labels.append(REGIONS.index(member))
-        elif inner != member and inner in definition.groups:
-            labels += _flat(inner, definition, (*inside, name))
-        else:
-            known = [*REGIONS, *(f"group:{other}" for other in definition.groups)]
-            raise ConfigError(f"{where} has the member {member!r}; there are: {', '.join(known)}")
-    return labels
-
-
-def values_of(regions: list[StoredRegion], n: Floats, definition: Reduction, of: OfLabels) -> Floats:
+def values_of(regions: list[DefinitionRegion], n: Floats, definition: Reduction, of: OfLabels) -> Floats:
     """(scans, regions): `of` for labels and unions, the definition's pooling for other groups, NaN for what is absent.
 
     n: voxels (scans, 7). A member without voxels is left out, one that is there without a value leaves the group none;
@@ -77,7 +29,7 @@ def values_of(regions: list[StoredRegion], n: Floats, definition: Reduction, of:
         value = np.full(len(n), np.nan) if cut and 0 in labels else of(labels)
         return np.where(there, value, nothing)
 
-    def pooled(region: StoredRegion) -> Floats:
+    def pooled(region: DefinitionRegion) -> Floats:
         group = region.group
         if group is None or group.pooling == "union":
             return union(region.labels)
