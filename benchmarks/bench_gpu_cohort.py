@@ -72,8 +72,8 @@ def refusal(device: str) -> str:
     elif required:
         return "LAYER_FAST_REQUIRE_CUDA=1 asks for a GPU, and --device cpu for none: leave one of them out"
     if absent := [name for name in NEEDED if not _there(name)]:
-        return (f"Python {sys.version.split()[0]} lacks {', '.join(absent)}: pack them with benchmarks/gpu_site.sh where "
-                f"a package registry is reached, and set LAYER_FAST_GPU_SITE=build/gpu_site here")  # fmt: skip
+        return (f"Python {sys.version.split()[0]} lacks {', '.join(absent)}: pack them with benchmarks/gpu_site.sh "
+                f"where a package registry is reached, and set LAYER_FAST_GPU_SITE=build/gpu_site here")  # fmt: skip
     try:
         from layer_fast.steps.place import why_not_on_gpu
 
@@ -182,8 +182,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=None, help="distinct scans; 200 if nothing is said")
     parser.add_argument("--rows", type=int, default=None, help="scans of the cohort; 4000 if nothing is said")
     parser.add_argument("--scans", type=int, default=None, help="of the script; 50 if nothing is said")
-    parser.add_argument("--scan-batch", type=int, default=None, help="scans in one engine batch, instead of the default")
-    parser.add_argument("--lanes", type=int, default=None, help="batches at work at once, instead of the default")
+    parser.add_argument("--scan-batch", type=int, default=None, help="scans in one engine batch, not the default")
+    parser.add_argument("--lanes", type=int, default=None, help="batches at work at once, not the default")
     parser.add_argument("--script", choices=("auto", "monai", "plain"), default="auto", help="what to compare with")
     parser.add_argument("--minutes", type=float, default=6.0, help="of this call")
     parser.add_argument("--fresh", action="store_true", help="measure again what is there already")

@@ -58,7 +58,7 @@ def gathered(folders: Folders) -> Found:
     found: Found = {
         "format": FORMAT, "device": settings.device, "quick": settings.quick, "complete": False, "agreed": None,
         "machine": machine(settings), "settings": asdict(settings),
-        "workload": {"scan": list(work.scan), "model": list(work.model), "files": settings.files, "rows": settings.rows},
+        "workload": {"scan": list(work.scan), "model": list(work.model)},
         "cohort": cohort(held) if held else None,
         "stages": by_stage(json.loads(stages.read_text())) if stages.exists() else None,
         "script": {},
@@ -93,8 +93,8 @@ def machine(settings: Settings) -> Found:
 
 
 def cohort(held: Sequence[Found]) -> Found:
-    """The parts together. scans_per_second: from the first batch's end to the last scan; whole_scans_per_second: with
-    the start of each call, the choice and opening of engines, and the tables. None where no batch followed the first."""
+    """The parts together. scans_per_second: from the first batch's end to the last scan, None where no batch followed
+    the first; whole_scans_per_second: with the start of each call, the choice and opening of engines, and the tables."""
     scans, seconds = sum(p["scans"] for p in held), sum(p["seconds"] for p in held)
     steady, steady_s = sum(p["steady_scans"] for p in held), sum(p["steady_seconds"] for p in held)
     spent: Counter[str] = Counter()

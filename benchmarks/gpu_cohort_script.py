@@ -134,8 +134,9 @@ class Monai(Plain):
 
         self.device, self.model, self.size = device, work.model[::-1], work.scan[::-1]
         ours = gpu_cohort_nets.networks(work.channels, work.width)
-        nets = [gpu_cohort_nets.give_weights(a, b) for a, b in zip(ours, headline_nets.torch_networks(work), strict=True)]
-        self.segmenter, self.classifier = (headline_nets.transposed(net).to(device) for net in nets)
+        theirs = headline_nets.torch_networks(work)
+        nets = [headline_nets.transposed(gpu_cohort_nets.give_weights(a, b)) for a, b in zip(ours, theirs, strict=True)]
+        self.segmenter, self.classifier = (net.to(device) for net in nets)
         self._load = LoadImage(image_only=True, ensure_channel_first=True)
         self._resize = Resize(self.model, mode="trilinear", align_corners=False)
         self._scale = ScaleIntensityRange(0, 255, 0, 1, clip=True)
@@ -188,7 +189,7 @@ def run(settings: Settings, folders: Folders, variant: str, seconds: float) -> d
     import torch
 
     if settings.device == "cuda" and not torch.cuda.is_available():
-        return {"refused": f"this PyTorch ({torch.__version__}) finds no CUDA device, so there is nothing to compare with"}
+        return {"refused": f"this PyTorch ({torch.__version__}) finds no CUDA device: there is nothing to compare with"}
     if variant == "float32":
         import gpu_rivals
 

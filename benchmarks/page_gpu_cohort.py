@@ -16,7 +16,7 @@ def gpu_cohort(found: Found) -> str:
     """The part of the page. Raises ValueError for a result that no GPU made, or of small sizes."""
     held = found["gpu_cohort"]
     if held["device"] != "cuda" or held["quick"]:
-        raise ValueError("gpu_cohort.json: expected the result of a full run on a GPU, found one of --quick or of the CPU")
+        raise ValueError("gpu_cohort.json: expected a full run on a GPU, found one of --quick or of the CPU")
     return summary(held)
 
 
@@ -38,17 +38,18 @@ def _machine(held: Found) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     scan, model = ("×".join(map(str, work[key])) for key in ("scan", "model"))
     state = " with uncommitted changes" if machine["uncommitted_changes"] else ""
-    return (f"{cards}; {machine['cpu']}, {machine['logical_cores']} cores; driver for CUDA {machine['cuda_of_driver']}; "
-            f"Python {machine['python']}; {versions}; commit {machine['commit']}{state}.\n\n"
-            f"{work['rows']} scans of {work['files']} distinct files, {scan} → {model}.")  # fmt: skip
+    return (f"{cards}; {machine['cpu']}, {machine['logical_cores']} cores; "
+            f"driver for CUDA {machine['cuda_of_driver']}; Python {machine['python']}; {versions}; "
+            f"commit {machine['commit']}{state}.\n\n{held['settings']['rows']} scans of {held['settings']['files']} "
+            f"distinct files, {scan} → {model}.")  # fmt: skip
 
 
 def _engine(cohort: Found) -> str:
     engine, choice = cohort["engine"], cohort["engine_choice"]
     left_out = "".join(f"\n- left out: {name}: {why}" for name, why in choice.get("left_out", {}).items())
     arrays = f", arrays on {engine['arrays']}" if "arrays" in engine else ""
-    return (f"Engine: {engine['engine']} ({engine['version']}), {engine['precision']}{arrays}; {choice['why']}; batches of "
-            f"{cohort['config']['scan_batch']} scans.{left_out}")  # fmt: skip
+    return (f"Engine: {engine['engine']} ({engine['version']}), {engine['precision']}{arrays}; {choice['why']}; "
+            f"batches of {cohort['config']['scan_batch']} scans.{left_out}")  # fmt: skip
 
 
 def _rates(held: Found) -> str:

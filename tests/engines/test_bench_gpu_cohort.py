@@ -232,8 +232,8 @@ def test_small_sizes_and_the_cpu_stay_off_the_page(capsys: pytest.CaptureFixture
     assert "--device cpu is for --quick" in said and "--quick needs --out elsewhere" in said and "at most the 50" in said
 
 
-def test_a_step_that_fails_ends_the_command(whole: Measured, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A scan that was lost is named, the command ends with 1, and the next call runs it again."""
+def test_a_lost_scan_ends_the_command(whole: Measured, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is named, and nothing counts as complete."""
     settings, folders = other_run(whole, tmp_path / "work")
     folders.table.write_text(folders.table.read_text().replace("scan_0003", "scan_none", 1))
     options = [*whole.options, "--work", str(folders.root), "--out", str(tmp_path / "x.json")]
