@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -168,7 +167,10 @@ def _step(options: argparse.Namespace) -> int:
         else:
             found = gpu_cohort_ours.staged(settings, folders)
         if "refused" not in found and not (kind == "stages" and found["bad"]):
-            add_part(folders, found) if kind == "cohort" else write(folders.run / "stages.json", found)
+            if kind == "stages":
+                write(folders.run / "stages.json", found)
+            elif found["scans"] or found["complete"]:
+                add_part(folders, found)
     if problem := found.get("refused") or "; ".join(found.get("bad", [])):
         print(f"{options.step}: {problem}", file=sys.stderr)
         return 1

@@ -94,7 +94,7 @@ def machine(settings: Settings) -> Found:
 
 def cohort(held: Sequence[Found]) -> Found:
     """The parts together. scans_per_second: from the first batch's end to the last scan, None where no batch followed
-    the first; whole_scans_per_second: with the start of each call, the choice and opening of engines, and the tables."""
+    the first; whole_scans_per_second: with each call's start, the choice and opening of engines, and the tables."""
     scans, seconds = sum(p["scans"] for p in held), sum(p["seconds"] for p in held)
     steady, steady_s = sum(p["steady_scans"] for p in held), sum(p["steady_seconds"] for p in held)
     spent: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def cohort(held: Sequence[Found]) -> Found:
         "scans_per_second": _rate(steady, steady_s), "whole_scans_per_second": _rate(scans, seconds),
         "counts": last["counts"], "complete": last["complete"], **by_stage({"stages": dict(spent), "scans": scans}),
         "peak_device_mb": max(peaks, default=None),
-        "device_mb_before": [p["memory"]["before_mb"] for p in held][0],
+        "device_mb_before": held[0]["memory"]["before_mb"],
         "engine": last["engine"], "engine_choice": last["engine_choice"], "config": last["config"],
         "load": [p["load"] for p in held],
     }  # fmt: skip
