@@ -68,11 +68,12 @@ gpu-sanitize: gpu-build
 	$(GPU_ENV) $(PYTHON) tests/gpu/sanitize.py
 
 # Thousands of scans, and the script of today on 50 of them; 6 minutes a call. Needs more than the others, from a folder
-# that benchmarks/gpu_site.sh packs: LAYER_FAST_GPU_SITE=build/gpu_site (docs/guides/gpu.md).
+# that benchmarks/gpu_site.sh packs: LAYER_FAST_GPU_SITE=build/gpu_site (docs/guides/gpu.md). GPU_COHORT: its options.
 GPU_SITE := $(if $(LAYER_FAST_GPU_SITE),:$(abspath $(LAYER_FAST_GPU_SITE)))
 TRT_SITE := $(if $(LAYER_FAST_TRT_SITE),:$(abspath $(LAYER_FAST_TRT_SITE)))
 gpu-cohort: gpu-build
-	LAYER_FAST_REQUIRE_CUDA=1 PYTHONPATH=$(CURDIR)/python$(GPU_SITE)$(TRT_SITE) $(PYTHON) benchmarks/bench_gpu_cohort.py
+	LAYER_FAST_REQUIRE_CUDA=1 PYTHONPATH=$(CURDIR)/python$(GPU_SITE)$(TRT_SITE) $(PYTHON) benchmarks/bench_gpu_cohort.py \
+		$(GPU_COHORT)
 
 lint: $(STAMP)/test
 	$(BIN)/ruff check python tests benchmarks

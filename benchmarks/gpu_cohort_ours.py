@@ -54,8 +54,11 @@ class DeviceMemory:
         return round((self._total - self._library.free_bytes()) / 1e6, 1)
 
     def _watch(self) -> None:
-        while not self._ended.wait(EVERY_S):
-            self.peak_mb = max(self.peak_mb or 0.0, self._used())
+        try:
+            while not self._ended.wait(EVERY_S):
+                self.peak_mb = max(self.peak_mb or 0.0, self._used())
+        except Exception:  # of the library's own kinds: what was not watched to the end has no peak
+            self.peak_mb = None
 
 
 class Watch:
