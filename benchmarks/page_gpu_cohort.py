@@ -63,8 +63,9 @@ def _rates(held: Found) -> str:
         theirs = side.get("scans_per_second")
         times = ratio(steady / theirs) if steady and theirs else "-"
         rows.append([f"{side['name']}, {side['variant']}", _of(theirs), times, f"{side['scans']}", ""])
-    said = (f"{cohort['scans']} scans in {number(cohort['seconds'])} s in {cohort['parts']} part(s), starts and tables "
-            f"included. MB: the card's memory in use, at most, {_of(cohort['device_mb_before'])} MB of it before.")
+    said = f"{cohort['scans']} scans in {number(cohort['seconds'])} s in {cohort['parts']} part(s), start and tables too."
+    if cohort["peak_device_mb"] is not None:
+        said += f" MB: the card's memory in use, at most; {_of(cohort['device_mb_before'])} MB of it before."
     why = {side["why_not_monai"] for side in held["script"].values()} - {""}
     not_monai = "".join(f"\n\nThe script is PyTorch's: {reason}." for reason in sorted(why))
     return f"{table(['', 'scans/s', 'layer_fast is', 'scans', 'MB'], rows, right=0)}\n\n{said}{not_monai}"
