@@ -63,7 +63,7 @@ def _rates(held: Found) -> str:
         theirs = side.get("scans_per_second")
         times = ratio(steady / theirs) if steady and theirs else "-"
         rows.append([f"{side['name']}, {side['variant']}", _of(theirs), times, f"{side['scans']}", ""])
-    said = f"{cohort['scans']} scans in {number(cohort['seconds'])} s in {cohort['parts']} part(s), start and tables too."
+    said = f"{cohort['scans']} scans in {number(cohort['seconds'])} s in {cohort['parts']} part(s), tables included."
     if cohort["peak_device_mb"] is not None:
         said += f" MB: the card's memory in use, at most; {_of(cohort['device_mb_before'])} MB of it before."
     why = {side["why_not_monai"] for side in held["script"].values()} - {""}
