@@ -4,7 +4,7 @@
     python benchmarks/page.py --check    exit 1 where the page does not say what the files say
 
 A part begins with `<!-- generated: NAME -->` and ends with `<!-- end: NAME -->`; NAME is machine, headline, goals,
-rules, ops or graphs. Without its file a part says that it was not measured.
+rules, ops, graphs or evidence. Without its file a part says that it was not measured.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from page_evidence import evidence
 from page_graphs import graphs
 from page_headline import headline
 from page_text import facts, number, ratio, table
 
 HERE = Path(__file__).resolve().parent
-FILES = {"ops": "ops_cpu.json", "headline": "headline_cpu.json", "graphs": "graphs_cpu.json"}
+FILES = {"ops": "ops_cpu.json", "headline": "headline_cpu.json", "graphs": "graphs_cpu.json", "evidence": "evidence_cpu.json"}
 OURS = "layer_fast"
 FAULTS = 200
 SLOWER = 1.1  # below that it is noise
@@ -169,6 +170,7 @@ PARTS: dict[str, tuple[str, Callable[[Found], str]]] = {
     "rules": ("ops", rules),
     "ops": ("ops", ops),
     "graphs": ("graphs", graphs),
+    "evidence": ("evidence", lambda found: evidence(found["evidence"])),
 }
 
 
