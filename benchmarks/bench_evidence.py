@@ -161,7 +161,8 @@ def main() -> None:
         out = given.out or Path(made)
         if not (out / "layers.parquet").is_file():
             write_results(out, given.scans, given.subjects)
-        found: dict[str, Any] = {"scans": given.scans, "subjects": given.subjects, "machine": machine.facts(), "steps": []}
+        found: dict[str, Any] = {"scans": given.scans, "subjects": given.subjects, "machine": machine.facts()}
+        found["steps"] = []
         for name in STEPS:
             command = [sys.executable, __file__, "--step", name, "--out", str(out)]
             shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -76,8 +76,8 @@ def operations(found: Found) -> list[str]:
 
 def evidence(found: Found) -> str:
     """What the tables of a large cohort cost after its run."""
-    whole = page_evidence.whole(found)
-    return f"{found['scans']:,} scans of {found['subjects']} subjects: {whole['wall_s']:.0f} s and {whole['peak_mib']} MiB"
+    whole, cohort = page_evidence.whole(found), f"{found['scans']:,} scans of {found['subjects']} subjects"
+    return f"{cohort}: {whole['wall_s']:.0f} s and {whole['peak_mib']} MiB"
 
 
 def counts() -> str:

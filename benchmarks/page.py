@@ -23,7 +23,7 @@ from page_headline import headline
 from page_text import facts, number, ratio, table
 
 HERE = Path(__file__).resolve().parent
-FILES = {"ops": "ops_cpu.json", "headline": "headline_cpu.json", "graphs": "graphs_cpu.json", "evidence": "evidence_cpu.json"}
+FILES = {name: f"{name}_cpu.json" for name in ("ops", "headline", "graphs", "evidence")}
 OURS = "layer_fast"
 FAULTS = 200
 SLOWER = 1.1  # below that it is noise

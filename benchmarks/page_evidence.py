@@ -18,7 +18,10 @@ NAMES = {
 
 def evidence(found: dict[str, Any]) -> str:
     """Seconds and peak memory by step, and whether the whole keeps to its goal."""
-    rows = [[NAMES[s["step"]], f"{s['wall_s']:.1f}", f"{s['cpu_s']:.1f}", str(s["peak_mib"])] for s in found["steps"]]
+    rows = [
+        [NAMES[step["step"]], f"{step['wall_s']:.1f}", f"{step['cpu_s']:.1f}", str(step["peak_mib"])]
+        for step in found["steps"]
+    ]
     lines = [facts(found["machine"]), "", table(["step", "s", "CPU s", "peak MiB"], rows), ""]
     return "\n".join([*lines, f"Goal of the whole: under {GOAL['wall_s']} s and {GOAL['peak_mib']} MiB. {_reached(found)}"])
 
