@@ -22,8 +22,9 @@ def evidence(found: dict[str, Any]) -> str:
         [NAMES[step["step"]], f"{step['wall_s']:.1f}", f"{step['cpu_s']:.1f}", str(step["peak_mib"])]
         for step in found["steps"]
     ]
-    lines = [facts(found["machine"]), "", table(["step", "s", "CPU s", "peak MiB"], rows), ""]
-    return "\n".join([*lines, f"Goal of the whole: under {GOAL['wall_s']} s and {GOAL['peak_mib']} MiB. {_reached(found)}"])
+    said = f"Goal of the whole: under {GOAL['wall_s']} s and {GOAL['peak_mib']} MiB. {_reached(found)}"
+    head = ["step", "s", "CPU s", "peak MiB"]
+    return "\n\n".join((facts(found["machine"]), table(head, rows, right=0), said))
 
 
 def whole(found: dict[str, Any]) -> dict[str, Any]:
