@@ -40,6 +40,7 @@ bench: rivals
 	$(BIN)/python benchmarks/run_ops.py
 	$(BIN)/python benchmarks/headline.py
 	$(BIN)/python benchmarks/bench_graphs.py
+	$(BIN)/python benchmarks/bench_evidence.py
 	$(BIN)/python benchmarks/page.py
 
 # For a GPU machine, also one that reaches no package registry: docs/guides/gpu.md. The same command goes on where it ended.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import page_evidence
 import page_graphs
 import page_headline
 from cases import all_cases
@@ -71,6 +72,12 @@ def operations(found: Found) -> list[str]:
         if rivals:
             rows.append(f"| {case['title']} | {'; '.join(spans)} |")
     return rows
+
+
+def evidence(found: Found) -> str:
+    """What the tables of a large cohort cost after its run."""
+    whole, cohort = page_evidence.whole(found), f"{found['scans']:,} scans of {found['subjects']} subjects"
+    return f"{cohort}: {whole['wall_s']:.0f} s and {whole['peak_mib']} MiB"
 
 
 def counts() -> str:

@@ -4,7 +4,7 @@
     python benchmarks/page.py --check    exit 1 where the page does not say what the files say
 
 A part begins with `<!-- generated: NAME -->` and ends with `<!-- end: NAME -->`; NAME is machine, headline, gpu_cohort,
-goals, rules, ops or graphs. Without its file a part says that it was not run yet.
+goals, rules, ops, graphs or evidence. Without its file a part says that it was not run yet.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from page_evidence import evidence
 from page_gpu_cohort import gpu_cohort
 from page_graphs import graphs
 from page_headline import headline
 from page_text import facts, number, ratio, table
 
 HERE = Path(__file__).resolve().parent
-FILES = {
-    "ops": "ops_cpu.json", "headline": "headline_cpu.json", "graphs": "graphs_cpu.json", "gpu_cohort": "gpu_cohort.json"
-}  # fmt: skip
+FILES = {name: f"{name}_cpu.json" for name in ("ops", "headline", "graphs", "evidence")}
+FILES["gpu_cohort"] = "gpu_cohort.json"
 OURS = "layer_fast"
 FAULTS = 200
 SLOWER = 1.1  # below that it is noise
@@ -173,6 +173,7 @@ PARTS: dict[str, tuple[str, Callable[[Found], str]]] = {
     "rules": ("ops", rules),
     "ops": ("ops", ops),
     "graphs": ("graphs", graphs),
+    "evidence": ("evidence", lambda found: evidence(found["evidence"])),
 }
 
 
