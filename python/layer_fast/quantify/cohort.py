@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .auc import Auc, subject_auc
 from .definitions import PRESETS
 from .draws import Draws
-from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p
+from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p, valued
 from .ordinal import level_numbers, members, order_of, rank_correlation
 from .regions import LAYER_ROWS, NUM_LABELS, NUM_REGIONS
 from .tables import Cell
@@ -125,7 +125,7 @@ def _is_one_of(labels: set[Any], name: str) -> bool:
 def _is_negative(labels: set[Any], settings: Settings) -> bool:
     if settings.negative is not None:
         return _is_one_of(labels, settings.negative)
-    return len(labels) == 1 and not labels & {settings.positive, None, ""}
+    return len(labels) == 1 and not labels & {*members(settings.positive), None, ""}
 
 
 def region_values(cell: Cell, definition: str) -> Float:
@@ -197,9 +197,10 @@ def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] 
     """Of the margins that the AUC is of, with the subjects' levels; intervals where there are enough subjects."""
     if subjects.level is None:
         return None
-    usable = bool(enough(subjects.is_case.sum(), subjects.is_control.sum()))
+    margins = _margins(cell, subjects)
+    usable = bool(enough(*map(valued, subjects.split(margins))))
     draws = Draws(settings.seed, "rank correlation", *cell.words)
-    return rank_correlation(_margins(cell, subjects), subjects.level, draws, replicates=settings.replicates,
+    return rank_correlation(margins, subjects.level, draws, replicates=settings.replicates,
                             confidence=settings.confidence, usable=usable)  # fmt: skip
 
 

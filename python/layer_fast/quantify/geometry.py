@@ -125,9 +125,10 @@ def adjusted_contrast(stats: CellStatistics, scans: Rows, layer: int) -> Adjuste
     use = stats.subjects.in_class & ~np.isnan(y)
     design = np.column_stack([stats.subjects.is_case[use], np.ones(int(use.sum())), standardised(with_missing(x[use]))])
     estimate, se, p = np.nan, np.nan, np.nan
-    free = len(design) - int(np.linalg.matrix_rank(design))
-    if free > 0 and 0 < design[:, 0].sum() < len(design):
-        fit = OLS(y[use], design.astype(np.float64)).fit(cov_type="HC3")
+    rank, rest = (int(np.linalg.matrix_rank(part)) for part in (design, design[:, 1:]))
+    free = len(design) - rank
+    if free > 0 and rank > rest:  # else the class follows from what is held fixed, and has no coefficient of its own
+        fit = OLS(y[use], design).fit(cov_type="HC3")
         estimate, se = float(fit.params[0]), float(fit.bse[0])
         p = float(t.sf(estimate / se, free)) if se > 0 else np.nan
     return AdjustedContrast(REGION_ORDER[layer].name, names, estimate, se, p, int(use.sum()))
@@ -141,7 +142,8 @@ def _judged(found: Confounding, alpha: float) -> Gate:
     nearest = f"{closest.name.replace('_', ' ')} alone: AUC {closest.auc.auc:.2f}, the image {found.image.auc:.2f}"
     lead = f"difference {closest.lead:+.2f} ({_range(closest)})"
     layer, held = adjusted.layer.replace("_", " "), " and ".join(adjusted.adjusted_for)
-    fixed = f"D of {layer} with {held} held fixed: {adjusted.estimate:+.3g}, p = {adjusted.p:.2g}"
+    said = f"{adjusted.estimate:+.3g}, p = {adjusted.p:.2g}" if adjusted.p == adjusted.p else "not to be had"
+    fixed = f"D of {layer} with {held} held fixed: {said}"
     if apart and holds:
         reason = f"not explained by geometry or confounders ({nearest}, {lead}; {fixed})"
     elif not apart:
