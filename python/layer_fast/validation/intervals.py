@@ -76,13 +76,14 @@ def run(out: Path, quick: bool = False) -> dict[str, Any]:
     }  # fmt: skip
     found = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
     done = found.get("cells", {}) if found.get("settings") == settings else {}
-    whole: dict[str, Any] = {"settings": settings, "cells": done, "other": interval_kinds.known(found.get("other"), quick)}
+    other = interval_kinds.known(found.get("other"), quick)
+    whole = {"settings": settings, "cells": done, "other": other}
     for case in cases(quick):
         if case.name not in done:
             done[case.name] = coverage(case, cohorts, replicates)
             write_atomic(out, _bytes(whole))
-    for name in interval_kinds.missing(whole["other"], quick):
-        whole["other"]["cells"][name] = interval_kinds.coverage(name, quick)
+    for name in interval_kinds.missing(other, quick):
+        other["cells"][name] = interval_kinds.coverage(name, quick)
         write_atomic(out, _bytes(whole))
     return whole
 

@@ -147,8 +147,8 @@ def intervals(found: Found) -> str:
 
 
 OTHER_INTERVALS = (
-    "Intervals of other numbers: no goal was set for them, so the last column says where the coverage lies outside 92.5 "
-    "to 97 %. `rank` and `games`: subjects; `joined`: cases + controls + subjects with both classes."
+    "Intervals of other numbers: no goal was set for them, so the last column says where the coverage lies outside "
+    "92.5 to 97 %. `rank` and `games`: subjects; `joined`: cases + controls + subjects with both classes."
 )
 
 
