@@ -12,7 +12,7 @@ from .draws import Draws, times_drawn
 from .inference import tail_of
 
 Float = NDArray[np.float64]
-_CHUNK = 2_000_000  # numbers held per block of replicates
+_CHUNK = 100_000  # numbers held per block of replicates: it stays in the cache
 
 
 class Levels(str):

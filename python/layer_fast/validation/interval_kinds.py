@@ -30,9 +30,10 @@ from .effects import effects
 Float = NDArray[np.float64]
 Limits = dict[str, tuple[float, float]]
 FRESH = 200_000
+REPLICATES = {"rank": 399, "joined": 999, "games": 399, "calibration": 399}
 SETTINGS: dict[bool, dict[str, Any]] = {
-    False: {"cohorts": 2000, "replicates": 999, "fresh": FRESH},
-    True: {"cohorts": 60, "replicates": 199, "fresh": 20_000},
+    False: {"cohorts": 2000, "fresh": FRESH, "replicates": REPLICATES},
+    True: {"cohorts": 60, "fresh": 20_000, "replicates": dict.fromkeys(REPLICATES, 199)},
 }
 SHIFT, SIDE_SD, LEVELS = 0.5, 0.5, 4
 PLAYERS = ("much", "little", "none")  # their class shift in SD: 1.2, 0.4 and 0, each times the cell's size
@@ -88,7 +89,7 @@ def coverage(name: str, quick: bool) -> dict[str, Any]:
     truth_of, limits_of = _KINDS[one.kind]
     random = np.random.Generator(np.random.PCG64(list(map(ord, name))))
     truth = truth_of(one, settings["fresh"], np.random.Generator(np.random.PCG64([11, *map(ord, name)])))
-    found = list(limits_of(one, settings["cohorts"], settings["replicates"], random))
+    found = list(limits_of(one, settings["cohorts"], settings["replicates"][one.kind], random))
     quantities = {q: counted([f[q][0] for f in found], [f[q][1] for f in found], value) for q, value in truth.items()}
     return {**one._asdict(), "people": list(one.people), "quantities": quantities}
 
