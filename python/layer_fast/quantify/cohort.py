@@ -189,7 +189,7 @@ def _within_range(interval: Interval, definition: str) -> Interval:
 
 def _auc(cell: Cell, subjects: Subjects) -> Auc:
     """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble."""
-    case, control = subjects.split(_margins(cell, subjects))
+    case, control = subjects.split(margins_of(cell, subjects))
     return subject_auc(case, control)
 
 
@@ -197,14 +197,14 @@ def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] 
     """Of the margins that the AUC is of, with the subjects' levels; intervals where there are enough subjects."""
     if subjects.level is None:
         return None
-    margins = _margins(cell, subjects)
+    margins = margins_of(cell, subjects)
     usable = bool(enough(*map(valued, subjects.split(margins))))
     draws = Draws(settings.seed, "rank correlation", *cell.words)
     return rank_correlation(margins, subjects.level, draws, replicates=settings.replicates,
                             confidence=settings.confidence, usable=usable)  # fmt: skip
 
 
-def _margins(cell: Cell, subjects: Subjects) -> Float:
+def margins_of(cell: Cell, subjects: Subjects) -> Float:
     """(subjects,) mean margin."""
     return subjects.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
 

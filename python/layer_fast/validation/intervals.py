@@ -5,7 +5,7 @@ scans and the mean of k_i scan values e_i + noise. k_i grows with e_i (informati
 scans would be biased; the estimand is the equal-subject mean, whose truth is 0, and for classes `SHIFT`. The truth is
 analytic and checked against 20,000 fresh subjects. What is run are `quantify.mean_interval` and
 `quantify.difference_interval` themselves. The goal is asked of `GOAL_SHAPES` and equal classes; the other cells are
-stress: they show where the intervals fail.
+stress: they show where the intervals fail. Intervals of other numbers: `interval_kinds`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def run(out: Path, quick: bool = False) -> dict[str, Any]:
     {"settings": {...}, "cells": {name: {"subjects", "shape", "share_case", "in_goal", "holds", "cohorts", "withheld",
     "covered", "coverage", "low", "high" (exact 95 % limits), "below", "above" (cohorts whose interval lies below or
     above the truth), "median_width", "truth", "fresh_mean", "fresh_se"}}}. holds: the coverage lies in the goal,
-    None outside it. Minutes when quick, half an hour otherwise. Cells of other settings are not reused.
+    None outside it. "other": the cells of `interval_kinds`. Minutes when quick, three quarters of an hour otherwise.
+    Cells of other settings are not reused.
     """
     cohorts, replicates = (400, 399) if quick else (4000, 1999)
     settings = {
