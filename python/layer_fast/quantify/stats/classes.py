@@ -3,9 +3,9 @@
 A subject of one class takes part in the contrast between subjects (its units averaged). A subject that holds both
 classes takes part in the contrast within subjects: the mean of its positive units less the mean of its negative ones.
 Subjects are independent, so the two parts are; they are joined by their inverse variances. Permutation follows the
-Subjects are independent, so the two parts are; they are joined by their inverse variances. Permutation follows the
 same structure: whole subjects of one class are exchanged within their site, units within their subject. The coverage of
 the joined interval was measured from 5 subjects with both classes on (docs/validation.md).
+"""
 
 from __future__ import annotations
 
