@@ -148,7 +148,8 @@ def intervals(found: Found) -> str:
 
 OTHER_INTERVALS = (
     "Intervals of other numbers: no goal was set for them, so the last column says where the coverage lies outside "
-    "92.5 to 97 %. `rank` and `games`: subjects; `joined`: cases + controls + subjects with both classes."
+    "92.5 to 97 %. Of 2,000 cohorts a cell those that have an interval are counted. Behind the shape: subjects; of "
+    "`joined` cases + controls + subjects with both classes."
 )
 
 
