@@ -27,8 +27,8 @@ def share(hits: int, of: int) -> dict[str, Any]:
 
 def clustered(hits: Sequence[int], of: int) -> dict[str, Any]:
     """The same where `of` cohorts each share one of len(hits) models. models_with_any: the share of models with any
-    hit, exact; upper: one-sided 95 % limit of the mean rate over models by Student's t, null where no model has a hit,
-    for then the models show no spread."""
+    hit, exact; upper: one-sided 95 % limit of the mean rate over models by Student's t, null where all have as many
+    hits (mostly none), for then the models show no spread."""
     import numpy as np
     from scipy.stats import t
 
