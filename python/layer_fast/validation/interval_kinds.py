@@ -67,7 +67,7 @@ def kinds(quick: bool) -> dict[str, Kind]:
         *(Kind("rank", shape, slope, n) for slope, shape in ranks for n in ns),
         *(Kind("joined", shape, 1.0, people) for shape in shapes for people in parts),
         *(Kind("games", shape, size, n) for size, shape in sizes for n in ns),
-        *(Kind("calibration", "normal", 1.0, n) for n in ns[:2]),
+        *(Kind("calibration", "normal", 1.0, n) for n in ns),
     ]
     return {one.name: one for one in found}
 
