@@ -23,16 +23,6 @@ from layer_fast.errors import EngineError
 METHODS = {"methods": ("gradcam", "gradient", "layer_shapley")}
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_models(tmp_path_factory.mktemp("models") / "tiny", ("bmode",))
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_cohort(tmp_path_factory.mktemp("cohort") / "c", 3)
-
-
 def written(out: Path) -> dict[str, Any]:
     return dict(json.loads((out / "run.json").read_text()))
 

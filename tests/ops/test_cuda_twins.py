@@ -132,6 +132,28 @@ def test_arrays_on_two_devices_are_refused(emulation: Callable[[], None]) -> Non
         ops.resample(volume, (3, 5, 7), out=other)
 
 
+class OnStream(EmulatedArray):
+    """Of a library that says on which stream it works."""
+
+    stream: int | None = None
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {**super().__cuda_array_interface__, "stream": self.stream}
+
+
+def test_arrays_of_two_streams_are_refused(emulation: Callable[[], None]) -> None:
+    """What one library is still computing on its stream would be read on the other's."""
+    emulation()
+    volume, out = OnStream(np.zeros((2, 3, 4), np.float32)), OnStream(np.zeros((3, 5, 7), np.float32))
+    for own, other in ((7, 7), (7, None), (None, 9), (1, 1)):
+        volume.stream, out.stream = own, other
+        assert ops.resample(volume, (3, 5, 7), out=out) is out
+    volume.stream, out.stream = 7, 9
+    with pytest.raises(DeviceError, match=r"[resample] expected volume and out of libraries .* one stream, got 0x7, 0x9"):
+        ops.resample(volume, (3, 5, 7), out=out)
+
+
 def test_a_library_that_cannot_make_arrays_is_asked_for_out(emulation: Callable[[], None]) -> None:
     emulation()
     known = EmulatedArray(np.ones((2, 3, 4), np.float32))
