@@ -167,3 +167,26 @@ def test_the_emulation_says_what_it_is(emulation: Callable[[], None]) -> None:
     info = ops.build_info()
     assert info["cuda_built"] and info["cuda_emulated"] and info["cuda_devices"] == []
     assert "emulated on the CPU for tests" in info["cuda_reason"]
+
+
+def test_a_histogram_of_integers_is_filled_on_the_host(emulation: Callable[[], None]) -> None:
+    """A GPU cannot write to the NumPy array that the caller gets; in the emulation it could, unseen."""
+    emulation()
+    volume, bins = EmulatedArray(np.array([3, 3, 200], np.uint8)), EmulatedArray(np.zeros(256, np.int64))
+    found = ops.intensity_stats(volume, percentiles=(50.0,))
+    assert isinstance(found.histogram, np.ndarray) and (found.histogram[3], found.histogram[200]) == (2, 1)
+    core = cuda_twins.emulated_core()
+    assert not isinstance(core, str)
+    options = {"within": "all", "mask": None, "percentiles": [], "only_ranks": False, "threads": 0, "stream": 0}
+    with pytest.raises(ValueError, match=r"\[intensity_stats\] expected a histogram in the memory of the CPU, got one on"):
+        core.intensity_stats(volume, histogram=bins, **options)
+
+
+def test_no_coalitions_are_no_images_and_labels_are_looked_at(emulation: Callable[[], None]) -> None:
+    emulation()
+    compose = on_device(ops.layer_compose, EmulatedArray)
+    image, labels, sets = np.zeros((2, 3, 4, 5), np.float32), np.zeros((3, 4, 5), np.uint8), np.zeros((0, 7), bool)
+    assert compose(image, labels, sets, fill_values=np.zeros((2, 7), np.float32)).shape == (0, 2, 3, 4, 5)
+    labels[1, 2, 3] = 9
+    with pytest.raises(ValueError, match="got label 9"):
+        compose(image, labels, sets, fill_values=np.zeros((2, 7), np.float32))
