@@ -121,8 +121,8 @@ class GpuWorkers:
         del self._workers[k]
         _log.warning("GPU %s is left out: its worker ended, and another does not start: %s", worker.device, problem)
         if not self._workers:
-            raise EngineError(f"no GPU is left to go on with: the worker of GPU {worker.device} ended, and another does "
-                              f"not start: {problem}")  # fmt: skip
+            raise EngineError(f"no GPU is left to go on with: the worker of GPU {worker.device} ended, and another "
+                              f"does not start: {problem}")  # fmt: skip
 
     def _start(self, device: str) -> Worker:
         spawn = multiprocessing.get_context("spawn")  # a forked child of a process that used CUDA cannot use it

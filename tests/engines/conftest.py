@@ -1,5 +1,5 @@
-"""Tiny models and a tiny cohort for whole runs. The slow networks and operators run only where they are asked for, as in
-tests/graphs."""
+"""Tiny models and a tiny cohort for whole runs. The slow networks and operators run only where they are asked for, as
+in tests/graphs."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ class Cuda:
         self.recording, self.most = 0, 0
         self.replayed: list[Any] = []
 
-    def Stream(self) -> Any:  # noqa: N802
+    def Stream(self) -> Any:
         return SimpleNamespace(cuda_stream=17)
 
-    def CUDAGraph(self) -> Any:  # noqa: N802
+    def CUDAGraph(self) -> Any:
         made = SimpleNamespace()
         made.replay = lambda: self.replayed.append(made)
         return made
@@ -45,7 +45,7 @@ class Cuda:
 
 
 def test_recording_disturbs_no_other_lane() -> None:
-    """In the mode "global" a thread that takes memory meanwhile gets an error; and torch records one graph at a time."""
+    """In the mode "global" a thread that takes memory meanwhile gets an error. And torch records one at a time."""
     cuda = Cuda()
     lanes = [TorchStream(SimpleNamespace(cuda=cuda)) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:

@@ -167,7 +167,7 @@ def test_a_folder_in_which_nothing_can_be_made_is_an_engine_error(gpu: Emulated)
     lock = engine_file(gpu).with_suffix(".lock")
     lock.unlink()
     lock.symlink_to("/nowhere")
-    with pytest.raises(EngineError, match=r"engine cache /.*: expected to write \w+\.lock there, found: .*LAYER_FAST_CACHE"):
+    with pytest.raises(EngineError, match=r"engine cache /.*: expected to write \w+\.lock there.*LAYER_FAST_CACHE"):
         opened()
     gpu.cache.joinpath("hmac.key").unlink()
     gpu.cache.joinpath("hmac.key").mkdir()

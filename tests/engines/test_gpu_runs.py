@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
-import tiny
 import tolerances
 from engines.gpu import CARD, emulate
 from layer_fast import info

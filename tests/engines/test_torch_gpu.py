@@ -62,20 +62,21 @@ def raising(error: Exception) -> Callable[..., Any]:
     return refuses
 
 
-def test_words_of_torch_are_engine_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+CASES = (
+    (torch.cuda.OutOfMemoryError(FULL), DeviceFull, "the graph: not enough GPU memory to {} .CUDA out of memory"),
+    (RuntimeError(NO_KERNEL), EngineError, r"the graph: torch \S+ could not {} on cpu: CUDA error: no kernel image"),
+)
+
+
+@pytest.mark.parametrize(("error", "kind", "words"), CASES, ids=["full", "no kernel"])
+def test_words_of_torch_are_engine_errors(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[EngineError], words: str
+) -> None:
     """So that a run goes on with the next engine, or with half the batches."""
     engine = TorchEngine(tiny.classifier(1), label="the graph")
-    for error, kind, words in (
-        (torch.cuda.OutOfMemoryError(FULL), DeviceFull, "the graph: not enough GPU memory to run .CUDA out of memory"),
-        (RuntimeError(NO_KERNEL), EngineError, r"the graph: torch \S+ could not run on cpu: CUDA error: no kernel image"),
-    ):
-        with monkeypatch.context() as patch, pytest.raises(kind, match=words):
-            patch.setattr(torch, "from_numpy", raising(error))
-            engine.run({"image": IMAGE}, ("logits",))
-    for error, kind, words in (
-        (torch.cuda.OutOfMemoryError(FULL), DeviceFull, "not enough GPU memory to load the weights"),
-        (RuntimeError(NO_KERNEL), EngineError, "could not load the weights on cpu: CUDA error: no kernel image"),
-    ):
-        with monkeypatch.context() as patch, pytest.raises(kind, match=words):
-            patch.setattr(module, "Program", raising(error))
-            TorchEngine(tiny.classifier(1), label="the graph")
+    monkeypatch.setattr(torch, "from_numpy", raising(error))
+    with pytest.raises(kind, match=words.format("run")):
+        engine.run({"image": IMAGE}, ("logits",))
+    monkeypatch.setattr(module, "Program", raising(error))
+    with pytest.raises(kind, match=words.format("load the weights")):
+        TorchEngine(tiny.classifier(1), label="the graph")

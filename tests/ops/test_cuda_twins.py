@@ -150,7 +150,7 @@ def test_arrays_of_two_streams_are_refused(emulation: Callable[[], None]) -> Non
         volume.stream, out.stream = own, other
         assert ops.resample(volume, (3, 5, 7), out=out) is out
     volume.stream, out.stream = 7, 9
-    with pytest.raises(DeviceError, match=r"[resample] expected volume and out of libraries .* one stream, got 0x7, 0x9"):
+    with pytest.raises(DeviceError, match="expected volume and out of libraries that work on one stream, got 0x7"):
         ops.resample(volume, (3, 5, 7), out=out)
 
 
@@ -178,7 +178,7 @@ def test_a_histogram_of_integers_is_filled_on_the_host(emulation: Callable[[], N
     core = cuda_twins.emulated_core()
     assert not isinstance(core, str)
     options = {"within": "all", "mask": None, "percentiles": [], "only_ranks": False, "threads": 0, "stream": 0}
-    with pytest.raises(ValueError, match=r"\[intensity_stats\] expected a histogram in the memory of the CPU, got one on"):
+    with pytest.raises(ValueError, match=r"expected a histogram in the memory of the CPU, got one on a CUDA device"):
         core.intensity_stats(volume, histogram=bins, **options)
 
 

@@ -136,8 +136,8 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, like: DeviceArray, op: str) 
 
 
 def current_stream(array: DeviceArray) -> int | None:
-    """The stream that the array's library works on now, as a number (0: the default stream); None where it does not say,
-    which by the interface means that there is nothing to wait for."""
+    """The stream that the array's library works on now, as a number (0: the default stream); None where it does not
+    say, which by the interface means that there is nothing to wait for."""
     if torch := _torch_of(array.owner):
         return int(torch.cuda.current_stream(array.owner.device).cuda_stream)
     if _is_cupy(array.owner):

@@ -84,8 +84,8 @@ class Lane:
 
 @contextmanager
 def at_work(lane: Lane, idle: SimpleQueue[Lane]) -> Iterator[Lane]:
-    """The lane for one batch, which is among the idle ones again afterwards. On a GPU all that is within goes to the lane's
-    own stream: what went to another one would not be ordered with the lane's buffers and engines."""
+    """The lane for one batch, which is among the idle ones again afterwards. On a GPU all that is within goes to the
+    lane's own stream: what went to another one would not be ordered with the lane's buffers and engines."""
     try:
         with lane.place.active():
             yield lane

@@ -40,8 +40,8 @@ class Loaded:
         }
 
     def context(self) -> Any:
-        """A new execution context. TensorRT-RTX records CUDA graphs by itself, full TensorRT is recorded by us. Lanes share
-        the engine, and TensorRT promises nothing for an object that several threads use at once."""
+        """A new execution context. TensorRT-RTX records CUDA graphs by itself, full TensorRT is recorded by us. Lanes
+        share the engine, and TensorRT promises nothing for an object that several threads use at once."""
         trt, library = self.recipe.library.module, self.recipe.library
         with self._one_at_a_time:
             if library.rtx and hasattr(trt, "CudaGraphStrategy"):

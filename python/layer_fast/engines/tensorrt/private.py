@@ -60,8 +60,8 @@ class PrivateFolder:
             return None
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a file whole, whatever stands in its place: temporary file, fsync, rename, fsync of the folder. Of one
-        that cannot be written nothing stays behind: an engine is large, and a full disk is the usual reason."""
+        """Replace a file whole, whatever stands in its place: temporary file, fsync, rename, fsync of the folder. Of
+        one that cannot be written nothing stays behind: engines are large, and a full disk is the usual reason."""
         temporary = f".{name}.{secrets.token_hex(8)}.tmp"
         try:
             self._fill(temporary, data)

@@ -1,4 +1,4 @@
-"""float32 on a GPU as the reference needs it. torch's switches for it are the process's, and lanes share the process."""
+"""float32 on a GPU without rounding behind the user's back. torch's switches for it are those of the whole process."""
 
 from __future__ import annotations
 
