@@ -84,7 +84,8 @@ class Queue {
     check(cudaMemsetAsync(made.data(), 0, static_cast<std::size_t>(count) * sizeof(T), stream_), op_, "memory set to 0");
     return made;
   }
-  // A copy on the device. CUDA stages host memory that is not pinned before the call returns, so `values` may go.
+  // A copy on the device; `values` may go: the driver stages memory that is not pinned within the call. CUDA promises so
+  // for the synchronous form only, and a GPU that shares its caches with the host (Grace) has not been tried.
   template <class T>
   Scratch<T> upload(const std::vector<T>& values) {
     Scratch<T> made = scratch<T>(static_cast<std::int64_t>(values.size()));
