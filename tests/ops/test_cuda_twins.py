@@ -132,25 +132,36 @@ def test_arrays_on_two_devices_are_refused(emulation: Callable[[], None]) -> Non
         ops.resample(volume, (3, 5, 7), out=other)
 
 
-class OnStream(EmulatedArray):
-    """Of a library that says on which stream it works."""
+class Described(EmulatedArray):
+    """Of a library that says more of its arrays: on which stream it works, strides, whether they may be written."""
 
-    stream: int | None = None
+    more: dict[str, Any] = {}  # noqa: RUF012
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        return {**super().__cuda_array_interface__, "stream": self.stream}
+        return {**super().__cuda_array_interface__, **self.more}
 
 
 def test_arrays_of_two_streams_are_refused(emulation: Callable[[], None]) -> None:
     """What one library is still computing on its stream would be read on the other's."""
     emulation()
-    volume, out = OnStream(np.zeros((2, 3, 4), np.float32)), OnStream(np.zeros((3, 5, 7), np.float32))
+    volume, out = Described(np.zeros((2, 3, 4), np.float32)), Described(np.zeros((3, 5, 7), np.float32))
     for own, other in ((7, 7), (7, None), (None, 9), (1, 1)):
-        volume.stream, out.stream = own, other
+        volume.more, out.more = {"stream": own}, {"stream": other}
         assert ops.resample(volume, (3, 5, 7), out=out) is out
-    volume.stream, out.stream = 7, 9
+    volume.more, out.more = {"stream": 7}, {"stream": 9}
     with pytest.raises(DeviceError, match="expected volume and out of libraries that work on one stream, got 0x7"):
+        ops.resample(volume, (3, 5, 7), out=out)
+
+
+def test_what_an_out_on_a_device_lacks_is_named(emulation: Callable[[], None]) -> None:
+    emulation()
+    volume, out = EmulatedArray(np.zeros((2, 3, 4), np.float32)), Described(np.zeros((3, 5, 7), np.float32))
+    out.more = {"strides": (560, 56, 8)}
+    with pytest.raises(ValueError, match=r"expected out to be C-contiguous and writable, got strides \(560, 56, 8\)"):
+        ops.resample(volume, (3, 5, 7), out=out)
+    out.more = {"data": (out.__cuda_array_interface__["data"][0], True)}
+    with pytest.raises(ValueError, match="got one that is read-only"):
         ops.resample(volume, (3, 5, 7), out=out)
 
 

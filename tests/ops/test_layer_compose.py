@@ -54,7 +54,7 @@ def test_all_128_coalitions_of_six_layers_and_background(threads: int) -> None:
 def test_nan_is_copied_and_not_computed_with() -> None:
     image = np.full((1, 1, 1, 4), np.nan, np.float32)
     labels = np.array([[[0, 1, 0, 1]]], np.uint8)
-    got = ops.layer_compose(image, labels, np.array([[True, False]]), fill_values=[[5.0, 7.0]])
+    got = ops.layer_compose(image, labels, np.array([[True, False]]), fill_values=np.array([[5.0, 7.0]], np.float32))
     np.testing.assert_array_equal(got[0, 0, 0, 0], [np.nan, 7.0, np.nan, 7.0])
 
 

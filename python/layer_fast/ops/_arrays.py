@@ -74,7 +74,8 @@ def output(out: Any, op: str, shape: tuple[int, ...], dtype: DTypeLike, like: Pl
         raise ValueError(f"[{op}] expected out of {want}, got {view.shape} {view.dtype.name}")
     if isinstance(view, DeviceArray):
         if not (view.contiguous and view.writable):
-            raise ValueError(f"[{op}] expected out to be C-contiguous and writable, got another")
+            found = "one that is read-only" if view.contiguous else f"strides {view.strides}"
+            raise ValueError(f"[{op}] expected out to be C-contiguous and writable, got {found}")
         return view
     if not (view.flags.c_contiguous and view.flags.writeable):
         raise ValueError(f"[{op}] expected out to be C-contiguous and writable, got flags {view.flags}")

@@ -62,8 +62,14 @@ class DeviceArray:
         return address
 
     @property
+    def strides(self) -> tuple[int, ...] | None:
+        """In bytes; None: C-contiguous."""
+        strides: tuple[int, ...] | None = self.__cuda_array_interface__["strides"]
+        return strides
+
+    @property
     def contiguous(self) -> bool:
-        return self.__cuda_array_interface__["strides"] is None
+        return self.strides is None
 
     def as_bytes(self) -> DeviceArray:
         """The same memory as uint8; for bool."""
@@ -117,7 +123,7 @@ def compact(array: DeviceArray, op: str, name: str) -> DeviceArray:
     if space := _namespace(array.owner):
         with _current(array.owner):
             return DeviceArray(space.ascontiguousarray(array.owner), op, name)
-    raise ValueError(f"[{op}] expected {name} to be C-contiguous, got strides")
+    raise ValueError(f"[{op}] expected {name} to be C-contiguous, got strides {array.strides}")
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, like: DeviceArray, op: str) -> DeviceArray:
