@@ -89,6 +89,7 @@ def test_bspline_is_scipy_order_3_inside_the_voxel_centres() -> None:
     np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance(volume, "bspline"))
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     "options",
     [
