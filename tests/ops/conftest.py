@@ -19,8 +19,7 @@ TWINS = ["cpu", "emulated", pytest.param("cuda", marks=pytest.mark.needs_cuda)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    alone = metafunc.definition.get_closest_marker("cpu_only") is not None
-    if metafunc.definition.path.name in ON_ALL_TWINS and not alone:
+    if metafunc.definition.path.name in ON_ALL_TWINS:
         metafunc.parametrize("twin", TWINS, indirect=True)
 
 
@@ -30,8 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def idle(item: pytest.Item) -> bool:
         given = getattr(getattr(item, "callspec", None), "params", {})
-        slow = given.get("twin") == "emulated" and item.get_closest_marker("not_emulated") is not None
-        return slow or (given.get("twin", "cpu") != "cpu" and given.get("threads", 1) != 1)
+        twin, marks = given.get("twin", "cpu"), {mark.name for mark in item.iter_markers()}
+        slow = twin == "emulated" and "not_emulated" in marks
+        return slow or (twin != "cpu" and ("cpu_only" in marks or given.get("threads", 1) != 1))
 
     if dropped := [item for item in items if idle(item)]:
         config.hook.pytest_deselected(items=dropped)
