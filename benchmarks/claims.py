@@ -54,9 +54,8 @@ def _medians(rows: Iterable[Found], ratios: str, name: str) -> Iterator[float]:
 
 def _span(values: Iterable[float], digits: str = ".2g") -> str:
     known = list(values)
-    if max(known) >= 100 and digits == ".2g":
-        digits = ".0f"  # not 1.3e+02
-    return f"{min(known):{digits}} to {max(known):{digits}}"
+    least, most = (f"{v:.0f}" if v >= 100 and digits == ".2g" else f"{v:{digits}}" for v in (min(known), max(known)))
+    return f"{least} to {most}"  # not 1.3e+02, and 0.6 stays 0.6 beside it
 
 
 def operations(found: Found) -> list[str]:

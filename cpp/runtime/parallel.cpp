@@ -7,7 +7,6 @@
 #include <latch>
 #include <limits>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -148,7 +147,7 @@ void parallel_phases(std::int64_t phases, const std::function<std::int64_t(std::
         placed.wait();
       });
       placement.move_away(helpers.back());
-    } catch (const std::system_error&) {  // no more threads to be had: those that run do all the tiles
+    } catch (...) {  // no more threads, or no memory for one: those that run do all the tiles
       for (; worker <= places.helpers(); ++worker) rendezvous.arrive_and_drop();
     }
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 namespace {
 
 int failures = 0;
+thread_local int allocations_left = -1;  // of this thread, before one fails; -1: none does
 
 void check(bool holds, const char* what) {
   if (holds) return;
@@ -136,11 +138,37 @@ void the_caller_keeps_its_processors() {
 #endif
 }
 
+// Where there is no memory for one more thread (the nth allocation of the caller fails) the others do all the tiles.
+void no_memory_for_a_helper() {
+  for (int nth = 0; nth < 20; ++nth) {
+    std::vector<std::atomic<int>> seen(64);
+    bool refused = false;
+    allocations_left = nth;
+    try {
+      layer_fast::parallel_for(64, 4, [&](std::int64_t tile, int) { ++seen[static_cast<std::size_t>(tile)]; });
+    } catch (const std::bad_alloc&) {
+      refused = true;
+    }
+    allocations_left = -1;
+    check(refused || std::all_of(seen.begin(), seen.end(), [](const auto& n) { return n == 1; }),
+          "every tile runs once without memory for a helper");
+  }
+}
+
 }  // namespace
+
+void* operator new(std::size_t bytes) {
+  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
+  if (void* memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 int main() {
   a_helper_begins_elsewhere();
   the_caller_keeps_its_processors();
+  no_memory_for_a_helper();
   helpers_are_shared();
   for (int round = 0; round < 50; ++round) {
     for (const int threads : {1, 2, 7, 64}) {

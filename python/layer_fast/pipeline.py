@@ -23,7 +23,7 @@ from .steps.compiled import Graphs
 from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance
-from .steps.lane import Lane, check_profile
+from .steps.lane import Lane, at_work, check_profile
 from .steps.picture import save_pictures
 from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
@@ -117,9 +117,9 @@ class Pipeline:
     def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
         """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
         fail, or that a classifier cannot take, are left out."""
-        lane, rows = self._borrow_lane(), []
-        take = lane.place.take
-        try:
+        rows: list[dict[str, Any]] = []
+        with at_work(self._borrow_lane(), self._idle) as lane:
+            take = lane.place.take
             works = self._read(list(scans), lane)
             self._mask(works, lane)
             for package in self._classifiers():
@@ -130,9 +130,7 @@ class Pipeline:
                 images, masks = [take(w.model_input.image) for w in able], [take(w.need_mask().labels) for w in able]
                 if images:
                     rows += randomisation_rows(package, images, masks, self.config.methods, self._engine)
-            return rows
-        finally:
-            self._idle.put(lane)
+        return rows
 
     def times(self) -> StageTimes:
         """Seconds per stage, summed over the lanes."""
@@ -142,12 +140,8 @@ class Pipeline:
         return total
 
     def _batch(self, items: list[Scan | ScanRef], pictures: dict[str, Path]) -> list[ScanRecord]:
-        lane = self._borrow_lane()
-        try:
-            with lane.place.active():
-                return self._steps(items, pictures, lane)
-        finally:
-            self._idle.put(lane)
+        with at_work(self._borrow_lane(), self._idle) as lane:
+            return self._steps(items, pictures, lane)
 
     def _steps(self, items: list[Scan | ScanRef], pictures: dict[str, Path], lane: Lane) -> list[ScanRecord]:
         works = self._read(items, lane)
