@@ -27,12 +27,11 @@ class Job {
   // What one thread does. `rendezvous(last)` returns when all threads of the call are there.
   template <class Rendezvous>
   void work(int worker, const Rendezvous& rendezvous) noexcept {
-    while (true) {
+    while (!over_) {  // one that begins late may find that a tile has failed
       const bool last = phase_ + 1 == phases_;
       run_tiles(worker);
       if (last) return;
       rendezvous();
-      if (over_) return;
     }
   }
 

@@ -138,6 +138,20 @@ void the_caller_keeps_its_processors() {
 #endif
 }
 
+// A helper may begin when the call has failed already, and must not wait for a phase that never comes.
+void failures_end_for_late_helpers_too() {
+  const auto tiles = [](std::int64_t) { return std::int64_t{3}; };
+  int thrown = 0;
+  for (int round = 0; round < 5000; ++round) {
+    try {
+      layer_fast::parallel_phases(4, tiles, 3, [](std::int64_t, std::int64_t, int) { throw std::runtime_error("tile"); });
+    } catch (const std::runtime_error&) {
+      ++thrown;
+    }
+  }
+  check(thrown == 5000, "a failing call ends, whenever its helpers begin");
+}
+
 // Where every processor has other work, a new thread begins milliseconds late. A small call is over by then.
 void a_small_call_waits_for_no_one() {
   std::atomic<bool> over{false};
@@ -193,6 +207,7 @@ int main() {
   a_helper_begins_elsewhere();
   the_caller_keeps_its_processors();
   no_memory_for_a_helper();
+  failures_end_for_late_helpers_too();
   a_small_call_waits_for_no_one();
   helpers_are_shared();
   for (int round = 0; round < 50; ++round) {
