@@ -138,6 +138,44 @@ void the_caller_keeps_its_processors() {
 #endif
 }
 
+// A helper may begin when the call has failed already, and must not wait for a phase that never comes.
+void failures_end_for_late_helpers_too() {
+  const auto tiles = [](std::int64_t) { return std::int64_t{3}; };
+  int thrown = 0;
+  for (int round = 0; round < 5000; ++round) {
+    try {
+      layer_fast::parallel_phases(4, tiles, 3, [](std::int64_t, std::int64_t, int) { throw std::runtime_error("tile"); });
+    } catch (const std::runtime_error&) {
+      ++thrown;
+    }
+  }
+  check(thrown == 5000, "a failing call ends, whenever its helpers begin");
+}
+
+// Where every processor has other work, a new thread begins milliseconds late. A small call is over by then.
+void a_small_call_waits_for_no_one() {
+  std::atomic<bool> over{false};
+  std::vector<std::thread> others;
+  for (int k = 0; k < 2 * layer_fast::resolve_threads(0); ++k) {
+    others.emplace_back([&over] {
+      while (!over) {
+      }
+    });
+  }
+  std::vector<std::chrono::nanoseconds> took;
+  for (int round = 0; round < 101; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const auto start = std::chrono::steady_clock::now();
+    layer_fast::parallel_for(2, 2, [](std::int64_t, int) {});
+    took.emplace_back(std::chrono::steady_clock::now() - start);
+  }
+  over = true;
+  for (auto& other : others) other.join();
+  std::nth_element(took.begin(), took.begin() + 50, took.end());
+  std::printf("a small call on a busy machine: %.3f ms\n", static_cast<double>(took[50].count()) / 1e6);
+  check(took[50] < std::chrono::milliseconds(1), "a small call on a busy machine does not wait for its helper");
+}
+
 // Where there is no memory for one more thread (the nth allocation of the caller fails) the others do all the tiles.
 void no_memory_for_a_helper() {
   for (int nth = 0; nth < 20; ++nth) {
@@ -169,6 +207,8 @@ int main() {
   a_helper_begins_elsewhere();
   the_caller_keeps_its_processors();
   no_memory_for_a_helper();
+  failures_end_for_late_helpers_too();
+  a_small_call_waits_for_no_one();
   helpers_are_shared();
   for (int round = 0; round < 50; ++round) {
     for (const int threads : {1, 2, 7, 64}) {
