@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 from collections import Counter
@@ -13,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _version
-from .config import RESULT_VERSION, RunConfig, as_yaml
-from .errors import ConfigError, TableError
-from .files import sweep, write_atomic
+from .config import RunConfig
+from .errors import TableError
+from .files import write_atomic
 from .gpus import GpuWorkers, device_names
 from .guards.model_check import SCANS
 from .io import load_table
@@ -24,6 +22,7 @@ from .ledger import Ledger, locked
 from .models import Models
 from .pipeline import Pipeline
 from .resume import Inputs, file_stats, standing_record, with_hashes
+from .run_folder import as_json, kept_choice, sweep_leftovers, write_run
 from .steps.picture import relabel_picture
 from .steps.record import RunFacts, set_exposure
 from .tables import strata_columns, write_tables
@@ -74,11 +73,11 @@ def run_cohort(
     twice = [scan_id for scan_id, n in Counter(ref.scan_id for ref in refs).items() if n > 1]
     if twice:
         raise TableError(f"expected every scan_id once, found more of {', '.join(sorted(twice)[:5])}")
-    pipeline = Pipeline(models, config, kept_choice=_kept_choice(out))
+    pipeline = Pipeline(models, config, kept_choice=kept_choice(out))
     with locked(out):
         ledger = Ledger(out / "ledger")
-        _sweep(out)
-        _write_run(out, pipeline, refs, None)
+        sweep_leftovers(out)
+        write_run(out, pipeline, refs, None)
         pictures = _pictures(refs, out, pipeline.config.pictures)
         known = _split(refs, ledger, pipeline.facts, pictures)
         with _workers(pipeline) as source:
@@ -92,9 +91,9 @@ def run_cohort(
         _refresh_pictures(refs, pictures, current)
         _randomise(out, refs, pipeline, current)
         complete = counts["pending"] == 0
-        _write_run(out, pipeline, refs, dict(sorted(counts.items())))
+        write_run(out, pipeline, refs, dict(sorted(counts.items())))
         spent = {"seconds": times.seconds, "lanes": pipeline.lanes, "reused": len(known)}
-        write_atomic(out / "timings.json", _json(spent))
+        write_atomic(out / "timings.json", as_json(spent))
     return CohortRun(out, dict(counts), len(known), complete, times, gave_up)
 
 
@@ -217,16 +216,7 @@ def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict
         return
     good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
     rows = pipeline.randomisation(good)
-    write_atomic(path, _json({"scans": [ref.scan_id for ref in good], "models": rows}))
-
-
-def _sweep(out: Path) -> None:
-    """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation)[.]json|config[.]yaml|report[.]html")
-    sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards)[.]parquet")
-    sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
-    for folder in (out / "ledger").glob("??"):
-        sweep(folder, "[0-9a-f]{32}[.]json")
+    write_atomic(path, as_json({"scans": [ref.scan_id for ref in good], "models": rows}))
 
 
 def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
@@ -242,52 +232,6 @@ def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
         if _PICTURE_NAME.fullmatch(old.name):
             old.unlink()  # of an earlier cohort in this folder
     return wanted
-
-
-def _kept_choice(out: Path) -> dict[str, Any] | None:
-    """The engine of the run whose folder this is, with the reason for it, or None where there was none or its records
-    are of another version. Raises ConfigError where run.json is there and does not say."""
-    path = out / "run.json"
-    try:
-        facts = json.loads(path.read_bytes())
-        if facts["result_version"] != RESULT_VERSION:
-            return None  # its records are redone
-        engine, choice = facts["engine"]["engine"], facts.get("engine_choice")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path}: expected the facts of an earlier run, found {type(error).__name__}: {error}; "
-                          f"remove it or name another folder") from error  # fmt: skip
-    if isinstance(choice, dict) and choice.get("chosen") == engine:
-        return choice
-    return {"chosen": engine, "why": "the engine of the run in this folder"}
-
-
-def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[str, int] | None) -> None:
-    """run.json: what was run, with what. Without counts the run has not ended."""
-    complete = counts is not None and "pending" not in counts
-    packages = [
-        {"name": p.manifest.name, "role": p.manifest.role, "setup": p.manifest.setup, "member": p.manifest.member,
-         "sha256": p.sha256, "logit_sd_train": p.manifest.logit_sd_train, "training_data": p.manifest.training_data,
-         "classes": p.manifest.classes, "ordinal": p.manifest.ordinal,
-         "target": None if p.manifest.target is None else p.manifest.target.model_dump()}
-        for p in pipeline.models.packages
-    ]  # fmt: skip
-    facts = {
-        "layer_fast": _version.__version__, "result_version": RESULT_VERSION, "complete": complete,
-        "scans": len(refs), "counts": counts or {"pending": len(refs)},
-        "config": pipeline.config.model_dump(mode="json"), "config_sha256": pipeline.config.sha256(),
-        "engine": pipeline.facts.fixed["engine"], "engine_choice": pipeline.engine_choice,
-        "precision_agreement": pipeline.precision_agreement, "models": packages,
-        "donors": pipeline.donors.facts() if pipeline.donors is not None else [],
-        "notice": "Research use only. Not a medical device. What a model uses is not what causes pain.",
-    }  # fmt: skip
-    write_atomic(out / "run.json", _json(facts))
-    write_atomic(out / "config.yaml", as_yaml(pipeline.config))
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _silent(done: int, total: int, record: ScanRecord) -> None:
