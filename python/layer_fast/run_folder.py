@@ -18,7 +18,7 @@ from .types import ScanRef
 def sweep_leftovers(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
     sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation)[.]json|config[.]yaml|report[.]html")
-    sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards)[.]parquet")
+    sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards|definitions|target)[.]parquet")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")
@@ -44,7 +44,7 @@ def kept_choice(out: Path) -> dict[str, Any] | None:
 
 
 def write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[str, int] | None) -> None:
-    """run.json: what was run, with what. Without counts the run has not ended."""
+    """run.json: what was run, with what. Without counts the run has not ended: what tables there are, are older."""
     complete = counts is not None and "pending" not in counts
     packages = [
         {"name": p.manifest.name, "role": p.manifest.role, "setup": p.manifest.setup, "member": p.manifest.member,
@@ -54,8 +54,8 @@ def write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[s
         for p in pipeline.models.packages
     ]  # fmt: skip
     facts = {
-        "layer_fast": _version.__version__, "result_version": RESULT_VERSION, "complete": complete,
-        "scans": len(refs), "counts": counts or {"pending": len(refs)},
+        "layer_fast": _version.__version__, "result_version": RESULT_VERSION, "ended": counts is not None,
+        "complete": complete, "scans": len(refs), "counts": counts or {"pending": len(refs)},
         "config": pipeline.config.model_dump(mode="json"), "config_sha256": pipeline.config.sha256(),
         "engine": pipeline.facts.fixed["engine"], "engine_choice": pipeline.engine_choice,
         "precision_agreement": pipeline.precision_agreement, "models": packages,

@@ -121,17 +121,25 @@ def run(
 
 
 @app.command
-def report(results: Path = Path("results"), *, json: Json = False) -> int:
-    """Compute the cohort summary from the tables of a run again and write claims.json and report.html.
+def report(
+    results: Path = Path("results"),
+    *,
+    by: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    json: Json = False,
+) -> int:
+    """Compute everything that follows from the tables of a run again: claims.json, guards.json, stats.json, games.json,
+    compare.json and report.html.
 
     Parameters
     ----------
     results
         The folder a run has written.
+    by
+        Columns of the cohort table by which the statistics are stratified besides: site, sex, scanner ...
     """
     from .run import summarise
 
-    return summarise(results, as_json=json)
+    return summarise(results, by or (), as_json=json)
 
 
 @app.command
