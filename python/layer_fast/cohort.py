@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import threading
 from collections import Counter
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .class_labels import strange_labels
 from .config import RunConfig
 from .errors import TableError
 from .files import write_atomic
@@ -23,12 +25,14 @@ from .models import Models
 from .pipeline import Pipeline
 from .resume import Inputs, file_stats, standing_record, with_hashes
 from .run_folder import as_json, kept_choice, sweep_leftovers, write_run
-from .steps.picture import relabel_picture
+from .steps.picture import is_picture, relabel_picture
+from .steps.read import used
 from .steps.record import RunFacts, set_exposure
 from .tables import strata_columns, write_tables
 from .timing import StageTimes
 from .types import ScanRecord, ScanRef, Status
 
+_log = logging.getLogger("layer_fast.cohort")
 Progress = Callable[[int, int, ScanRecord], None]
 _PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.npz")
 _FEW_BAD = 10  # fewer bad scans than this never stop a run
@@ -66,35 +70,42 @@ def run_cohort(
     after each scan; once `stop` is set no further scan starts and the tables hold the rest as "pending".
     Raises TableError, ConfigError, ModelError, EngineError, LockedError before the first scan.
     """
-    out = Path(out)
-    refs = load_table(table) if not isinstance(table, list) else table
-    if not refs:
-        raise TableError(f"{table}: expected at least one scan, found none")
-    twice = [scan_id for scan_id, n in Counter(ref.scan_id for ref in refs).items() if n > 1]
-    if twice:
-        raise TableError(f"expected every scan_id once, found more of {', '.join(sorted(twice)[:5])}")
+    out, stop, refs = Path(out), stop or threading.Event(), _refs(table)
     pipeline = Pipeline(models, config, kept_choice=kept_choice(out))
+    refs = [used(ref, pipeline.config) for ref in refs]
+    for said in strange_labels(refs, pipeline.models, pipeline.config.setups):
+        _log.warning("%s", said)
     with locked(out):
         ledger = Ledger(out / "ledger")
         sweep_leftovers(out)
+        (out / "randomisation.json").unlink(missing_ok=True)  # of an earlier run, maybe of other models
         write_run(out, pipeline, refs, None)
         pictures = _pictures(refs, out, pipeline.config.pictures)
         known = _split(refs, ledger, pipeline.facts, pictures)
         with _workers(pipeline) as source:
-            current, gave_up = _run(
-                refs, known, source, pipeline, ledger, pictures, progress or _silent, stop or threading.Event()
-            )
+            current, gave_up = _run(refs, known, source, pipeline, ledger, pictures, progress or _silent, stop)
             times = source.times()
         counts: Counter[str] = Counter()
         pairs = _records(refs, ledger, pipeline, current, counts)
         write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
         _refresh_pictures(refs, pictures, current)
-        _randomise(out, refs, pipeline, current)
         complete = counts["pending"] == 0
         write_run(out, pipeline, refs, dict(sorted(counts.items())))
         spent = {"seconds": times.seconds, "lanes": pipeline.lanes, "reused": len(known)}
         write_atomic(out / "timings.json", as_json(spent))
+        if not stop.is_set():  # whoever stops a run does not wait for a check of its models
+            _randomise(out, refs, pipeline, current)
     return CohortRun(out, dict(counts), len(known), complete, times, gave_up)
+
+
+def _refs(table: str | Path | list[ScanRef]) -> list[ScanRef]:
+    refs = load_table(table) if not isinstance(table, list) else table
+    if not refs:
+        raise TableError("expected at least one scan, found an empty list")
+    twice = [scan_id for scan_id, n in Counter(ref.scan_id for ref in refs).items() if n > 1]
+    if twice:
+        raise TableError(f"expected every scan_id once, found more of {', '.join(sorted(twice)[:5])}")
+    return refs
 
 
 @contextmanager
@@ -111,12 +122,12 @@ def _workers(pipeline: Pipeline) -> Iterator[Pipeline | GpuWorkers]:
 
 
 def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[str, Path]) -> dict[str, ScanRecord]:
-    """Records that stand, by scan_id and without their rows. A scan whose picture is wanted and missing must run."""
+    """Records that stand, by scan_id and without their rows. A scan whose picture is wanted and not there must run."""
     known = {}
     for ref in refs:
         record = standing_record(ref, ledger, facts)
         picture = pictures.get(ref.scan_id)
-        lacks_picture = picture is not None and not picture.is_file()
+        lacks_picture = picture is not None and not is_picture(picture)
         if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
             # thousands of scans: the tables read the rows again one by one
             record.layers, record.coalitions, record.histograms, record.slices, record.guards = [], [], [], [], []
@@ -209,14 +220,12 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
 
 
 def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict[str, Status]) -> None:
-    """randomisation.json, from the first good scans of the table; without the guard an older one goes."""
-    path = out / "randomisation.json"
+    """randomisation.json, from the first good scans of the table, where the guard is asked for."""
     if "randomisation" not in pipeline.config.guards:
-        path.unlink(missing_ok=True)
         return
     good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
     rows = pipeline.randomisation(good)
-    write_atomic(path, as_json({"scans": [ref.scan_id for ref in good], "models": rows}))
+    write_atomic(out / "randomisation.json", as_json({"scans": [ref.scan_id for ref in good], "models": rows}))
 
 
 def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:

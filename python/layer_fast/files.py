@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, ModelError
+
+# What reading an .npz file can end in, whatever is wrong with it.
+BROKEN_NPZ = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -34,6 +34,7 @@ class Subjects:
     exposure: tuple[str, ...]  # per subject: unseen | seen | unknown (the worst of its scans)
     degraded: int = 0  # scans that the model was not made for; they count, and the claim rule asks for none
     level: NDArray[np.int64] | None = None  # of ordered classes, 0 the lowest, -1 no level; None: not ordered
+    foreign: tuple[str, ...] = ()  # labels that are of neither class, sorted
 
     @property
     def in_class(self) -> NDArray[np.bool_]:
@@ -107,15 +108,18 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
     order = sorted(groups)
     case = np.array([_is_one_of(labels[n], settings.positive) for n in order], dtype=bool)
     control = np.array([_is_negative(labels[n], settings) for n in order], dtype=bool)
+    foreign: set[str] = set()
     for name, one in zip(order, case | control, strict=True):
         if not one:
             reason = "label_varies_within_subject" if len(labels[name]) > 1 else "label_missing_or_other"
             excluded[reason] += len(groups[name])
+            foreign |= {label for label in labels[name] if label} if len(labels[name]) == 1 else set()
     found = tuple(tuple(groups[n]) for n in order)
     worst = tuple(exposure[n] for n in order)
     ordered = order_of(settings.positive, settings.negative)
     level = None if ordered is None else level_numbers([labels[n] for n in order], ordered)
-    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded, level)
+    left_out = dict(sorted(excluded.items()))
+    return Subjects(tuple(order), case, control, found, left_out, worst, degraded, level, tuple(sorted(foreign)))
 
 
 def _is_one_of(labels: set[Any], name: str) -> bool:
