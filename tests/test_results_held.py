@@ -140,6 +140,14 @@ def test_a_lock_keeps_whatever_lies_under_its_name(tmp_path: Path) -> None:
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_a_file_is_no_folder_of_results(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for out in (tmp_path / "notes.txt", tmp_path / "notes.txt" / "out"):
+        with pytest.raises(ConfigError, match="expected a folder for the results, found a file"):
+            run_cohort(made / "c" / "cohort.csv", made / "models", out)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_a_file_system_without_locks_is_not_called_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

@@ -35,6 +35,8 @@ def kept_choice(out: Path) -> dict[str, Any] | None:
         engine, choice = facts["engine"]["engine"], facts.get("engine_choice")
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise ConfigError(f"{out}: expected a folder for the results, found a file there or above it") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: expected the facts of an earlier run, found {type(error).__name__}: {error}; "
                           f"remove it or name another folder") from error  # fmt: skip
