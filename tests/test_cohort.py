@@ -146,7 +146,7 @@ def kill_at(rename: int, table: Path, models: Path, out: Path) -> int:
 def test_killed_at_a_rename_and_started_again(
     models: Path, table: Path, whole: Path, tmp_path: Path, rename: int
 ) -> None:
-    """8 records, 4 pictures, run.json and config.yaml twice, timings, four tables: 21 renames, so 21 is one too many."""
+    """8 records, 4 pictures, run.json and config.yaml twice, timings, four tables: 21 renames, 21 is one too many."""
     out = tmp_path / "out"
     code = kill_at(rename, table, models, out)
     assert code == (9 if rename < 21 else 0)
