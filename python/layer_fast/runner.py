@@ -31,18 +31,22 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Scans of one pipeline. source: what streams them, `pipeline` itself or its workers. fold: "" without a map."""
+    """Scans of one pipeline. source: what streams them, `pipeline` itself or its workers. fold: "" without a map.
+    names: what the tables call a classifier, by setup and member."""
 
     fold: str
     refs: list[ScanRef]
     pipeline: Pipeline
     source: Pipeline | GpuWorkers
+    names: dict[tuple[str, str], str]
 
     def randomisation(self, status: Mapping[str, str]) -> tuple[list[str], list[Row]]:
         """The first good scans of the part and the rows of `Pipeline.randomisation` on them."""
         good = [ref for ref in self.refs if status.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
+        own = {"fold": self.fold} if self.fold else {}
         rows = self.pipeline.randomisation(good)
-        return [ref.scan_id for ref in good], [{**row, "fold": self.fold} if self.fold else row for row in rows]
+        named = [{**row, **own, "model": self.names[row["setup"], row["member"]]} for row in rows]
+        return [ref.scan_id for ref in good], named
 
 
 class Runner:
@@ -93,7 +97,7 @@ class Runner:
             refs = self.refs if self.map is None else [ref for ref in self.refs if ref.fold == fold]
             with _workers(pipeline) as source:
                 try:
-                    yield Part(fold, refs, pipeline, source)
+                    yield Part(fold, refs, pipeline, source, self._names(self._models[fold]))
                 finally:
                     self.times += source.times()
             del pipeline, source  # before the next fold's are opened
@@ -106,7 +110,7 @@ class Runner:
             return record
         set_exposure(record.scan, record.layers, models, ref.subject)
         if self.map is not None:
-            _rename(record, self.map, models)
+            _rename(record, self.map, models, self._names(models))
             if record.scan["exposure"] == "seen":
                 record.flags = (*record.flags, SEEN)
         return record
@@ -140,6 +144,12 @@ class Runner:
             {**_package(p), "name": self.map.shown_name(p), "package": p.manifest.name, "fold": fold}
             for fold, models in self.map.folds.items() for p in models.packages
         ]  # fmt: skip
+
+    def _names(self, models: Models) -> dict[tuple[str, str], str]:
+        """What the tables call the classifiers, by setup and member."""
+        members = [p for several in models.classifiers.values() for p in several]
+        return {(p.manifest.setup, p.manifest.member): self.map.shown_name(p) if self.map is not None else
+                p.manifest.name for p in members}  # fmt: skip
 
     def _fold(self, ref: ScanRef) -> str:
         return "" if self.map is None else ref.fold or ""
@@ -208,17 +218,15 @@ def _workers(pipeline: Pipeline) -> Iterator[Pipeline | GpuWorkers]:
         workers.close()
 
 
-def _rename(record: ScanRecord, folds: FoldMap, models: Models) -> None:
+def _rename(record: ScanRecord, folds: FoldMap, models: Models, names: dict[tuple[str, str], str]) -> None:
     """Write the names of the map into the rows: one cell of the tables is one thing over all folds."""
-    members = [p for several in models.classifiers.values() for p in several]
-    by_slot = {(p.manifest.setup, p.manifest.member): folds.shown_name(p) for p in members}
     first = models.segmenter
     source = {} if first is None else {f"model:{first.manifest.name}": f"model:{folds.shown_name(first)}"}
     mask = record.scan.get("mask")
     record.scan["mask"] = None if mask is None else source.get(mask, mask)
     for rows in (record.layers, record.coalitions, record.histograms, record.slices, record.guards):
         for row in rows:
-            row["model"] = by_slot[row["setup"], row["member"]]
+            row["model"] = names[row["setup"], row["member"]]
             row["mask"] = source.get(row["mask"], row["mask"])
 
 
