@@ -10,6 +10,7 @@ import pytest
 
 import tiny
 from layer_fast.cli import main
+from layer_fast.report.sections.folds import margins_per_sd
 from tiny_folds import fold_of, with_fold, write_folds
 
 GIVEN = ("--setups", "bmode", "--guards", "leakage", "border", "nulls", "randomisation", "--methods", "gradcam",
@@ -65,13 +66,24 @@ def test_answers_are_those_of_one_model(results: tuple[Path, Path]) -> None:
     assert set(cell["auc_within_folds"]["folds"]) == {"a", "b", "c"} and cell["auc_within_folds"]["n_pairs"] == 3
 
 
+def test_margins_of_the_report_are_those_of_one_model(results: tuple[Path, Path]) -> None:
+    folded, one = results
+    found = margins_per_sd(tiny.rows(folded, "scans"), read(folded, "run.json"))
+    expected = tiny.rows(one, "scans")
+    assert [r["margin_bmode"] for r in found] == [r["margin_bmode"] for r in expected]
+    assert margins_per_sd(expected, read(one, "run.json")) == expected
+
+
 def test_guards_and_report_name_the_folds(results: tuple[Path, Path]) -> None:
-    folded, _ = results
+    folded, one = results
     shuffled = [g for g in read(folded, "guards.json")["guards"] if g["name"] == "randomisation"]
     assert len(shuffled) == 6, "two map methods, three folds"
     assert {g["sentence"].split(":")[0] for g in shuffled} == {"fold a", "fold b", "fold c"}
     page = (folded / "report.html").read_text()
-    assert "fold_map" in page and "tiny" in page and len(read(folded, "randomisation.json")["scans"]) == 12
+    assert "<h3>Folds</h3>" in page and "margin in SDs of its own fold&#39;s model" in page
+    assert "pairs of one fold" in page and "3 pairs" in page and "1 + 1" in page
+    assert "<h3>Folds</h3>" not in (one / "report.html").read_text()
+    assert len(read(folded, "randomisation.json")["scans"]) == 12
 
 
 def test_the_verbs_on_a_folded_run(results: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
