@@ -20,7 +20,7 @@ from .io import load_table
 from .ledger import Ledger, locked
 from .models import FoldMap, Models
 from .resume import Inputs, file_stats, standing_record, with_hashes
-from .run_file import Randomised, as_json, kept_choice, write_randomisation, write_run
+from .run_file import as_json, kept_choice, write_randomisation, write_run
 from .runner import Runner
 from .steps.picture import relabel_picture
 from .tables import strata_columns, write_tables
@@ -83,14 +83,12 @@ def run_cohort(
         write_run(out, runner, None)
         pictures = _pictures(refs, out, runner.config.pictures)
         known = _split(refs, ledger, runner, pictures)
-        current, gave_up, randomised = _run(
-            refs, known, runner, ledger, pictures, progress or _silent, stop or threading.Event()
-        )
+        current, gave_up = _run(refs, known, runner, ledger, pictures, progress or _silent, stop or threading.Event())
         counts: Counter[str] = Counter()
         pairs = _records(refs, ledger, runner, current, counts)
         write_tables(out, pairs, strata_columns(refs), runner.config.store)
         _refresh_pictures(refs, pictures, current)
-        write_randomisation(out, runner, randomised)
+        write_randomisation(out, runner, current)
         complete = counts["pending"] == 0
         write_run(out, runner, dict(sorted(counts.items())))
         spent = {"seconds": runner.times.seconds, "lanes": runner.lanes, "reused": len(known)}
@@ -133,14 +131,13 @@ class _Bad:
         return f"{bad} bad scans{earlier} are more than max_bad_share allows ({allowed:g} of {self.scans})"
 
 
-def _todo(refs: list[ScanRef], current: dict[str, Status], seen: dict[str, Inputs], bad: _Bad) -> Iterator[ScanRef]:
+def _todo(refs: list[ScanRef], seen: dict[str, Inputs], bad: _Bad) -> Iterator[ScanRef]:
     """The scans to run, until too many are bad; size and mtime of their files are noted before they are read."""
     for ref in refs:
         if bad.why:
             return
-        if ref.scan_id not in current:
-            seen[ref.scan_id] = file_stats(ref)
-            yield ref
+        seen[ref.scan_id] = file_stats(ref)
+        yield ref
 
 
 def _run(
@@ -151,10 +148,9 @@ def _run(
     pictures: dict[str, Path],
     progress: Progress,
     stop: threading.Event,
-) -> tuple[dict[str, Status], str, list[Randomised]]:
+) -> tuple[dict[str, Status], str]:
     """Run what is not known and commit each record as it comes. Gives the status of every scan that has a record of
-    this run, why the run gave up, if it did (then no further batch begins, and those begun are kept), and what the
-    guard `randomisation` found, part by part."""
+    this run, and why the run gave up, if it did: then no further batch begins, and those begun are kept."""
     lost = [record for record in map(runner.unexplained, refs) if record is not None]
     current: dict[str, Status] = {}
     for done, record in enumerate([*known.values(), *lost], start=1):
@@ -162,23 +158,18 @@ def _run(
         progress(done, len(refs), record)
     seen: dict[str, Inputs] = {}
     bad = _Bad(sum(map(_is_bad, known.values())), runner.config.max_bad_share, len(refs), sum(map(_is_bad, lost)))
-    guarded, randomised = "randomisation" in runner.config.guards, list[Randomised]()
-    wanted = refs if guarded else [ref for ref in refs if ref.scan_id not in current]
-    with closing(runner.parts(wanted)) as parts:
-        for part in parts:
-            todo = _todo(part.refs, current, seen, bad)
-            with closing(part.source.stream(todo, pictures=pictures, stop=stop)) as records:
+    with closing(runner.streams([ref for ref in refs if ref.scan_id not in current])) as streams:
+        for own, source in streams:
+            with closing(source.stream(_todo(own, seen, bad), pictures=pictures, stop=stop)) as records:
                 for record in records:
                     ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
                     current[record.scan_id] = record.status
                     progress(len(current), len(refs), record)
                     bad.new += _is_bad(record)
-            if guarded:
-                randomised.append(part.randomisation(current))
-            del part  # its engines go before the next part's come
+            del source  # its engines go before the next fold's come
             if stop.is_set() or bad.why:
                 break
-    return current, bad.why if len(current) < len(refs) else "", randomised
+    return current, bad.why if len(current) < len(refs) else ""
 
 
 def _is_bad(record: ScanRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from . import _version
 from .config import RESULT_VERSION, as_yaml
 from .errors import ConfigError
 from .files import write_atomic
+from .guards.model_check import SCANS
 from .runner import Runner
-
-Randomised = tuple[list[str], list[dict[str, Any]]]  # scan_ids and the rows of their models, of one part
+from .types import ScanRef
 
 
 def kept_choice(out: Path) -> dict[str, Any] | None:
@@ -52,15 +53,23 @@ def write_run(out: Path, runner: Runner, counts: dict[str, int] | None) -> None:
     write_atomic(out / "config.yaml", as_yaml(runner.config))
 
 
-def write_randomisation(out: Path, runner: Runner, found: list[Randomised]) -> None:
+def write_randomisation(out: Path, runner: Runner, current: Mapping[str, str]) -> None:
     """randomisation.json, from the first good scans of the table, or of each fold; without the guard an older one
-    goes."""
+    goes. current: status of every scan that has a record."""
     path = out / "randomisation.json"
     if "randomisation" not in runner.config.guards:
         path.unlink(missing_ok=True)
         return
-    scans = [scan for part, _ in found for scan in part]
-    write_atomic(path, as_json({"scans": scans, "models": [row for _, rows in found for row in rows]}))
+    by_fold: dict[str | None, list[ScanRef]] = {}
+    for ref in runner.refs:
+        if current.get(ref.scan_id) in ("ok", "ok_degraded"):
+            by_fold.setdefault(ref.fold if runner.map is not None else None, []).append(ref)
+    good = [ref for refs in by_fold.values() for ref in refs[:SCANS]]
+    rows = []
+    for part in runner.parts(good):
+        rows += part.randomisation()
+        del part  # before the next fold's
+    write_atomic(path, as_json({"scans": [ref.scan_id for ref in good], "models": rows}))
 
 
 def as_json(value: dict[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ the engine, precision and batches of the first: one table comes from one engine.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 from .config import GRADIENT_METHODS, RunConfig, make_config
 from .errors import EngineError, TableError
 from .gpus import GpuWorkers, device_names
-from .guards.model_check import SCANS
 from .models import FoldMap, Models, is_fold_map, load_folds
 from .models.folds import fold_name
 from .pipeline import Pipeline
@@ -31,22 +30,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Scans of one pipeline. source: what streams them, `pipeline` itself or its workers. fold: "" without a map.
-    names: what the tables call a classifier, by setup and member."""
+    """Scans of one pipeline. fold: "" without a map. names: what the tables call a classifier, by setup and member."""
 
     fold: str
     refs: list[ScanRef]
     pipeline: Pipeline
-    source: Pipeline | GpuWorkers
     names: dict[tuple[str, str], str]
 
-    def randomisation(self, status: Mapping[str, str]) -> tuple[list[str], list[Row]]:
-        """The first good scans of the part and the rows of `Pipeline.randomisation` on them."""
-        good = [ref for ref in self.refs if status.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
+    def randomisation(self) -> list[Row]:
+        """The rows of `Pipeline.randomisation` on these scans, as the tables name models."""
         own = {"fold": self.fold} if self.fold else {}
-        rows = self.pipeline.randomisation(good)
-        named = [{**row, **own, "model": self.names[row["setup"], row["member"]]} for row in rows]
-        return [ref.scan_id for ref in good], named
+        rows = self.pipeline.randomisation(self.refs)
+        return [{**row, **own, "model": self.names[row["setup"], row["member"]]} for row in rows]
 
 
 class Runner:
@@ -64,20 +59,20 @@ class Runner:
         self.map = models if isinstance(models, FoldMap) else None
         self.refs = refs if self.map is None else in_folds(refs, self.map)
         self.times = StageTimes()
-        self._first: Pipeline | None = None
         if isinstance(models, FoldMap):
             asked = make_config(config)
             for package in (p for m in models.folds.values() for s in asked.setups for p in m.classifiers.get(s, ())):
                 check_profile(package, asked)  # of every fold, before the first is opened
-            self._first_fold = next(ref.fold or "" for ref in self.refs if ref.fold in models.folds)
-            pipeline = Pipeline(models.models(self._first_fold), asked, kept_choice=kept_choice)
+            first = next(ref.fold or "" for ref in self.refs if ref.fold in models.folds)
+            pipeline = Pipeline(models.models(first), asked, kept_choice=kept_choice)
         else:
-            self._first_fold = ""
+            first = ""
             pipeline = Pipeline(models, config, kept_choice=kept_choice)
-        self._first = pipeline
+        self._open: Pipeline | None = pipeline
+        self._open_fold = first
         self.config, self.engine_choice, self.lanes = pipeline.config, pipeline.engine_choice, pipeline.lanes
         self.engine, self.donors = pipeline.facts.fixed["engine"], pipeline.donors
-        self.agreement: Any = self._agreement(self._first_fold, pipeline)
+        self.agreement: Any = self._agreement(first, pipeline)
         self._models = {"": pipeline.models} if self.map is None else self.map.folds
         self._facts = {"": pipeline.facts} if self.map is None else {f: self._facts_of(f) for f in self.map.folds}
 
@@ -86,21 +81,25 @@ class Runner:
         return self._facts.get(self._fold(ref))
 
     def parts(self, wanted: list[ScanRef]) -> Generator[Part, None, None]:
-        """The scans that a pipeline can run, in parts; folds that hold none of `wanted` are not opened. Close it."""
+        """These scans by the pipeline that takes them, in table order within a fold. One fold is open at a time, first
+        the one that is open already: let a part go before the next is asked for."""
         folds = [""]
         if self.map is not None:
-            asked = {ref.fold for ref in wanted}  # the first is open already
-            folds = [f for f in sorted(self.map.folds, key=lambda f: f != self._first_fold) if f in asked]
-            self._first = self._first if self._first_fold in asked else None
+            asked = {ref.fold for ref in wanted}
+            folds = [fold for fold in sorted(self.map.folds, key=lambda f: f != self._open_fold) if fold in asked]
         for fold in folds:
-            pipeline = self._opened(fold)
-            refs = self.refs if self.map is None else [ref for ref in self.refs if ref.fold == fold]
-            with _workers(pipeline) as source:
+            own = wanted if self.map is None else [ref for ref in wanted if ref.fold == fold]
+            yield Part(fold, own, self._opened(fold), self._names(self._models[fold]))
+
+    def streams(self, wanted: list[ScanRef]) -> Generator[tuple[list[ScanRef], Pipeline | GpuWorkers], None, None]:
+        """As `parts`, with what streams the scans: the pipeline, or its workers. Close it."""
+        for part in self.parts(wanted):
+            with _workers(part.pipeline) as source:
                 try:
-                    yield Part(fold, refs, pipeline, source, self._names(self._models[fold]))
+                    yield part.refs, source
                 finally:
                     self.times += source.times()
-            del pipeline, source  # before the next fold's are opened
+            del part, source  # before the next fold's
 
     def tabled(self, ref: ScanRef, record: ScanRecord) -> ScanRecord:
         """The record as the tables have it: what they say of a scan's models comes from this run's."""
@@ -165,17 +164,17 @@ class Runner:
         return replace(RunFacts.of(models, self.config, self.engine, donors), models=small)
 
     def _opened(self, fold: str) -> Pipeline:
-        kept, self._first = self._first, None if self.map is not None else self._first
-        if self.map is None or (kept is not None and fold == self._first_fold):
-            if kept is None:
-                raise RuntimeError("the pipeline of a run was let go")
-            return kept
-        del kept
+        if self._open is not None and fold == self._open_fold:
+            return self._open
+        if self.map is None:
+            raise RuntimeError("a run without a map has one pipeline")
+        self._open = None  # goes before the next comes
         pipeline = Pipeline(self.map.models(fold), self.config, kept_choice=self.engine_choice)
         if pipeline.facts.fixed != self._facts[fold].fixed:
-            raise EngineError(f"{self.map.path}: fold {fold!r}: expected to compute as fold {self._first_fold!r} does "
-                              f"({self.engine}), found {pipeline.facts.fixed['engine']}")  # fmt: skip
+            raise EngineError(f"{self.map.path}: fold {fold!r}: expected to compute with {self.engine} as the first "
+                              f"fold, found {pipeline.facts.fixed['engine']}")  # fmt: skip
         self.agreement = {**(self.agreement or {}), **(self._agreement(fold, pipeline) or {})} or None
+        self._open, self._open_fold = pipeline, fold
         return pipeline
 
     def _agreement(self, fold: str, pipeline: Pipeline) -> Any:
