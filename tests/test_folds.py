@@ -183,3 +183,24 @@ def test_a_profile_that_a_later_fold_lacks_stops_the_run_at_once(own: Path, tabl
         run_cohort(table, own, tmp_path / "out", OPTIONS)
     run = run_cohort(table, own, tmp_path / "out", {"setups": ("bmode",), "methods": ("gradcam", "gradient")})
     assert run.exit_code == 0
+
+
+def test_every_setup_and_member_of_a_fold(cohort: Path, tmp_path: Path) -> None:
+    file = write_folds(tmp_path / "models", ("bmode", "swe", "both"))
+    for name in FOLDS:
+        first = tmp_path / "models" / f"fold_{name}" / "swe"
+        edit(Path(shutil.copytree(first, first.with_name("second"))), 0.5, member="second")
+    table = tmp_path / "small.csv"
+    lines = with_fold(cohort, lambda row: fold_of(row["subject"]), "small.csv").read_text().splitlines()
+    table.write_text("\n".join([lines[0], *lines[1::2]]))
+    shutil.copytree(cohort.parent, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.csv"))
+    methods = {"methods": ("layer_ablation",), "fills": ("constant",)}
+    assert run_cohort(table, file, tmp_path / "out", methods).counts == {"ok": 6}
+    found = {(r["setup"], r["member"], r["scan_id"]): r["margin"] for r in rows(tmp_path / "out", "layers")}
+    assert len(found) == 6 * 4
+    plain = tiny.write_models(tmp_path / "plain")
+    run_cohort(table, plain, tmp_path / "one", methods)
+    for row in rows(tmp_path / "one", "layers"):
+        for member, part in (("0", 1.0), ("second", 0.5))[: 1 + (row["setup"] == "swe")]:
+            scale = FOLDS[fold_of(row["subject"])] * part
+            assert found[row["setup"], member, row["scan_id"]] == row["margin"] * scale

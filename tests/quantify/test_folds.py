@@ -157,6 +157,25 @@ def test_an_auc_that_only_folds_make_is_no_claim() -> None:
     assert gate["passed"] is False and "among subjects of one fold" in gate["reason"] and "AUC 0.00" in gate["reason"]
 
 
+def test_one_subject_in_each_fold_has_no_pairs_within(one: Tables) -> None:
+    """Leave one out: the pooled AUC alone is asked."""
+    layers, scans = one
+    alone = [{**row, "fold": row["subject"]} for row in scans]
+    sd = {"bmode/toy/0": {row["subject"]: 1.0 for row in alone}}
+    found, expected = summary(layers, alone, logit_sd=sd, **QUICK), summary(layers, scans, **QUICK)
+    assert without(found, *UNITS) == without(expected, *UNITS)
+    assert found["cells"][-1]["auc_within_folds"]["auc"] is None
+
+
+def test_a_seen_subject_is_the_maps_fault(several: Tables) -> None:
+    layers = [{**row, "exposure": "seen" if row["subject"] == "p003" else "unseen"} for row in several[0]]
+    for sd, said in ((BY_FOLD, True), ({"bmode/toy/0": 1.0}, False)):
+        cell = next(c for c in summary(layers, several[1], logit_sd=sd, **QUICK)["cells"] if c["claim"]["gates"])
+        gate = next(g for g in cell["claim"]["gates"] if g["name"] == "exposure")
+        assert gate["passed"] is False and "1 seen" in gate["reason"]
+        assert ("the fold map sends subjects to a model that was trained on them" in gate["reason"]) == said
+
+
 def test_games_are_those_of_one_model(one: Tables, several: Tables) -> None:
     rng = np.random.default_rng(3)
     values = {row["scan_id"]: rng.normal(0, 1, 128) for row in one[1]}
