@@ -14,7 +14,7 @@ from ..report.terminal import grid
 from .quantify import definitions_of
 from .requantify import kept_tables
 from .result_files import layers_of, table_of, writing
-from .summary_files import cell_classes, run_facts
+from .summary_files import classifier_facts, run_facts
 
 QUESTIONS = {"top_mean": "highest layer (mean)", "top_contrast": "largest class contrast", "muscle": "muscle or not"}
 
@@ -34,11 +34,11 @@ def write_compare(
 ) -> dict[str, Any]:
     """compare.json from the tables of a run. layers: its cells, where they are at hand. definitions: None takes all
     presets that follow from layers.parquet; named ones read histograms and slices too, where the run kept them."""
-    facts = run_facts(results)
+    run_facts(results)
     rows = layers_of(results) if layers is None else layers
     kept = {} if definitions is None else kept_tables(results, definitions)
     scans = table_of(results / "scans.parquet")
-    found = quantify.compare(rows, scans, definitions=definitions, targets=cell_classes(facts), **kept)
+    found = quantify.compare(rows, scans, definitions=definitions, **classifier_facts(results), **kept)
     write_atomic(results / "compare.json", quantify.claims_json(found))
     return found
 

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..elsewhere.table import check_out
+from ..errors import LayerFastError
 from ..quantify import REDUCTIONS, Reduction, Settings
 from ..quantify.cohort import Subjects, subjects_of
+from ..quantify.folds import compares_scans
 from ..quantify.reduction import distinct
 from ..quantify.stored import StoredMaps, games_of, long_tables, rederive, stored_maps
 from ..quantify.summary import scans_by_id
@@ -121,6 +123,10 @@ def _tables(results: Path, definitions: list[Reduction], schema: Any) -> Iterato
     facts = run_facts(results)
     by_scan = scans_by_id(table_of(results / "scans.parquet"))
     classes = cell_classes(facts)
+    mixed = [one.name for one in definitions if compares_scans(one)]
+    if "fold_map" in facts and mixed:
+        raise LayerFastError(f"--definition {mixed[0]}: a number of several scans' maps, which are of each fold's own "
+                             f"model here and have no common scale")  # fmt: skip
 
     def subjects(maps: StoredMaps) -> Subjects:
         return subjects_of(maps.cell, by_scan, Settings(*classes[maps.cell.key["target"]]))

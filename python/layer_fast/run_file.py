@@ -1,27 +1,19 @@
-"""The folder of a run: run.json and config.yaml, what an earlier run left there, and what a killed one left half
-written."""
+"""run.json and what stands beside it: what was run, with what, and what the next run in this folder keeps of it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from . import _version
 from .config import RESULT_VERSION, as_yaml
 from .errors import ConfigError
-from .files import sweep, write_atomic
-from .pipeline import Pipeline
+from .files import write_atomic
+from .guards.model_check import SCANS
+from .runner import Runner
 from .types import ScanRef
-
-
-def sweep_leftovers(out: Path) -> None:
-    """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation)[.]json|config[.]yaml|report[.]html")
-    sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards|definitions|target)[.]parquet")
-    sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
-    for folder in (out / "ledger").glob("??"):
-        sweep(folder, "[0-9a-f]{32}[.]json")
 
 
 def kept_choice(out: Path) -> dict[str, Any] | None:
@@ -45,29 +37,43 @@ def kept_choice(out: Path) -> dict[str, Any] | None:
     return {"chosen": engine, "why": "the engine of the run in this folder"}
 
 
-def write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[str, int] | None) -> None:
+def write_run(out: Path, runner: Runner, counts: dict[str, int] | None) -> None:
     """run.json: what was run, with what. Without counts the run has not ended: what tables there are, are older."""
     complete = counts is not None and "pending" not in counts
-    packages = [
-        {"name": p.manifest.name, "role": p.manifest.role, "setup": p.manifest.setup, "member": p.manifest.member,
-         "sha256": p.sha256, "logit_sd_train": p.manifest.logit_sd_train, "training_data": p.manifest.training_data,
-         "classes": p.manifest.classes, "ordinal": p.manifest.ordinal,
-         "target": None if p.manifest.target is None else p.manifest.target.model_dump()}
-        for p in pipeline.models.packages
-    ]  # fmt: skip
     facts = {
         "layer_fast": _version.__version__, "result_version": RESULT_VERSION, "ended": counts is not None,
-        "complete": complete, "scans": len(refs), "counts": counts or {"pending": len(refs)},
-        "config": pipeline.config.model_dump(mode="json"), "config_sha256": pipeline.config.sha256(),
-        "engine": pipeline.facts.fixed["engine"], "engine_choice": pipeline.engine_choice,
-        "precision_agreement": pipeline.precision_agreement, "models": packages,
-        "donors": pipeline.donors.facts() if pipeline.donors is not None else [],
+        "complete": complete, "scans": len(runner.refs), "counts": counts or {"pending": len(runner.refs)},
+        "config": runner.config.model_dump(mode="json"), "config_sha256": runner.config.sha256(),
+        "engine": runner.engine, "engine_choice": runner.engine_choice,
+        "precision_agreement": runner.agreement, "models": runner.packages(),
+        "donors": runner.donors.facts() if runner.donors is not None else [],
         "notice": "Research use only. Not a medical device. What a model uses is not what causes pain.",
     }  # fmt: skip
+    if runner.map is not None:
+        facts["fold_map"] = runner.map.facts()
     write_atomic(out / "run.json", as_json(facts))
-    write_atomic(out / "config.yaml", as_yaml(pipeline.config))
+    write_atomic(out / "config.yaml", as_yaml(runner.config))
+
+
+def write_randomisation(out: Path, runner: Runner, current: Mapping[str, str]) -> None:
+    """randomisation.json, from the first good scans of the table, or of each fold; without the guard an older one
+    goes. current: status of every scan that has a record."""
+    path = out / "randomisation.json"
+    if "randomisation" not in runner.config.guards:
+        path.unlink(missing_ok=True)
+        return
+    by_fold: dict[str | None, list[ScanRef]] = {}
+    for ref in runner.refs:
+        if current.get(ref.scan_id) in ("ok", "ok_degraded"):
+            by_fold.setdefault(ref.fold if runner.map is not None else None, []).append(ref)
+    good = [ref for refs in by_fold.values() for ref in refs[:SCANS]]
+    rows = []
+    for part in runner.parts(good):
+        rows += part.randomisation()
+        del part  # before the next fold's
+    write_atomic(path, as_json({"scans": [ref.scan_id for ref in good], "models": rows}))
 
 
 def as_json(value: dict[str, Any]) -> bytes:
-    """Bytes of a JSON file of a run: sorted keys, two-space indent."""
+    """The bytes of a file of facts: sorted keys, two spaces."""
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
