@@ -17,12 +17,16 @@ from layer_fast.cli import main
 from layer_fast.quantify.stats import LONG_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
+LOGIT_SD = 2.0
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stats")
     tiny.write_models(folder / "models")
+    for setup in ("bmode", "swe", "both"):
+        manifest = folder / "models" / setup / "manifest.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"logit_sd_train": LOGIT_SD}))
     tiny.write_cohort(folder / "cohort", 12)
     out = folder / "out"
     assert main(["run", str(folder / "cohort/cohort.csv"), "--models", str(folder / "models"), "--out", str(out)]) == 0
@@ -62,8 +66,9 @@ def test_the_long_table_holds_the_numbers_of_the_run(results: Path, tmp_path: Pa
     assert len(rows) == len([row for row in layers if row["method"] != "layer_ablation"])
     for row in rows:
         theirs = of_run[tuple(row[k] for k in keys)]
-        value = theirs["value" if row["definition"] == "layer_shapley" else "mean_minmax_volume"]
-        assert np.array_equal(row["value"] * (theirs["value"] is None or value / row["value"]), value, equal_nan=True)
+        is_map = row["definition"] == "mean_minmax_volume"
+        value = theirs["mean_minmax_volume"] if is_map else theirs["value"] / LOGIT_SD
+        assert np.array_equal(row["value"], value, equal_nan=True)
         for name in ("thickness_mm", "margin"):
             same = row[name] == theirs[name] or (row[name] != row[name] and theirs[name] != theirs[name])
             assert same, (name, row, theirs)

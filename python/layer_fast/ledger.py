@@ -1,8 +1,8 @@
 """The ledger: one file per scan, written whole or not at all, so that a killed run can go on.
 
-Commit: see files.write_atomic. A record counts only if it
-exists, its checksum holds and its key is the one this run would give it. Tables are derived from records, so they may
-be lost at any time. Execution at least once, effect exactly once.
+Commit: see files.write_atomic. A record counts only if it exists, its checksum holds and its key is the one this run
+would give it. Tables are derived from records, so they may be lost at any time. Execution at least once, effect
+exactly once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import LockedError
+from .errors import ConfigError, LockedError
 from .files import write_atomic
 from .types import ScanRecord
 
@@ -26,17 +27,26 @@ _FIELDS = {f.name for f in fields(ScanRecord)} - {"seconds"}
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the output folder. The lock dies with its owner, so a killed run leaves nothing to unlock.
+    """Hold the output folder, which is made if it is not there. The lock dies with its owner, so a killed run leaves
+    nothing to unlock.
 
-    Raises LockedError if another run holds it.
+    Raises LockedError if another run holds it, ConfigError where its file system cannot lock, OSError where the folder
+    or its file .lock cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w", encoding="ascii") as file:
+    # Never truncated, never through a link: whatever lies there under this name keeps its content.
+    held = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             raise LockedError(f"{folder}: another run is writing here") from None
+        except OSError as error:
+            raise ConfigError(f"{folder}: expected a folder that can be locked (flock), for two runs must not write "
+                              f"there at once; found: {error.strerror}") from error  # fmt: skip
         yield
+    finally:
+        os.close(held)
 
 
 class Ledger:

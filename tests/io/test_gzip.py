@@ -7,6 +7,7 @@ import itertools
 import random
 
 import deflate
+import numpy as np
 import pytest
 
 from layer_fast.errors import ReadError
@@ -30,6 +31,30 @@ def test_facts_about_the_library_that_the_design_rests_on() -> None:
         deflate.gzip_decompress(STREAM, len(DATA) - 1)
 
 
+@pytest.fixture(params=["library", "footer"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of finding the end of one member."""
+    if request.param == "footer":
+        monkeypatch.setattr(gzip, "_libdeflate", lambda: None)
+    return str(request.param)
+
+
+def test_the_library_says_how_many_bytes_a_member_took() -> None:
+    call = gzip._libdeflate()
+    assert call is not None, "io/gzip.py falls back to searching for the footer"
+    out = np.empty(len(DATA) + 5, np.uint8)
+
+    def ask(stream: bytes, room: int = len(DATA)) -> tuple[int, int] | None:
+        return call(np.frombuffer(stream, np.uint8), out[:room])
+
+    whole = len(STREAM), len(DATA)
+    assert ask(STREAM) == ask(STREAM + b"garbage") == ask(STREAM + STREAM) == ask(STREAM, len(DATA) + 5) == whole
+    assert bytes(out[: len(DATA)]) == DATA
+    for bad in (STREAM[:-1], STREAM[:-8] + bytes([STREAM[-8] ^ 1]) + STREAM[-7:], STREAM[:-1] + b"\1", b"", b"abc"):
+        assert ask(bad) is None
+    assert ask(STREAM, len(DATA) - 1) is None
+
+
 @pytest.mark.parametrize("chunk", [*range(1, 40), 100, 1000, 3011, 4096])
 def test_no_chunk_border_breaks_a_valid_file(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gzip, "_CHUNK", chunk)
@@ -37,17 +62,17 @@ def test_no_chunk_border_breaks_a_valid_file(chunk: int, monkeypatch: pytest.Mon
         assert gzip.inflate(stream, len(DATA), "a") == (DATA, ())
 
 
-def test_fast_and_slow_path_agree() -> None:
+def test_fast_and_slow_path_agree(way: str) -> None:
     assert gzip.inflate(STREAM, len(DATA), "a")[0] == gzip._inflate_members(STREAM, len(DATA), "a")[0] == DATA
 
 
-def test_fast_path_is_the_one_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_path_is_the_one_taken(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gzip, "_inflate_members", None)
     assert gzip.inflate(STREAM, len(DATA), "a") == (DATA, ())
 
 
 @pytest.mark.parametrize("extra", [STREAM, stdlib.compress(b"x", mtime=0), b"\1" + STREAM[-8:], STREAM[-8:]])
-def test_what_follows_is_never_overlooked(extra: bytes) -> None:
+def test_what_follows_is_never_overlooked(way: str, extra: bytes) -> None:
     """Also where the file's last eight bytes are those of the first member."""
     if extra.startswith(gzip.MAGIC):
         with pytest.raises(ReadError, match="longer_than_claimed"):

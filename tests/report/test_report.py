@@ -79,7 +79,6 @@ def test_says_what_it_must(html: str) -> None:
     assert "This run is not complete" not in text
     assert "AUC over subjects" in text
     for tag in ("section", "table", "figure", "article", "tr", "td"):
-        assert html.count(f"<{tag}") - html.count(f"<{tag[:-1]}>") >= 0
         assert len(re.findall(f"<{tag}[ >]", html)) == html.count(f"</{tag}>")
 
 
@@ -217,7 +216,8 @@ def test_broken_pictures_are_named(copy: Path) -> None:
     (folder / "pictures" / "0.npz").write_bytes(b"no zip")
     with pytest.raises(LayerFastError, match=r"0\.npz"):
         write_report(folder)
-    np.savez(folder / "pictures" / "0.npz", labels=np.zeros((4, 5), np.uint8), bmode=np.zeros((5, 4), np.uint8))
+    np.savez(folder / "pictures" / "0.npz", scan_id=np.array("s"), label=np.array(""),
+             labels=np.zeros((4, 5), np.uint8), bmode=np.zeros((5, 4), np.uint8))  # fmt: skip
     with pytest.raises(LayerFastError, match="differing: \\['bmode'\\]"):
         write_report(folder)
 

@@ -78,7 +78,8 @@ def run(
     cohort
         CSV or TSV with scan_id, subject and bmode and/or swe; docs/input.md lists the columns.
     models
-        A model package, a folder of packages, or "reference" (for phantoms only).
+        A model package, a folder of packages, "reference" (for phantoms only), or a fold map (YAML): each scan by the
+        models of its column fold.
     out
         Folder for the results.
     config
@@ -121,17 +122,25 @@ def run(
 
 
 @app.command
-def report(results: Path = Path("results"), *, json: Json = False) -> int:
-    """Compute the cohort summary from the tables of a run again and write claims.json and report.html.
+def report(
+    results: Path = Path("results"),
+    *,
+    by: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True)] = None,
+    json: Json = False,
+) -> int:
+    """Compute everything that follows from the tables of a run again: claims.json, guards.json, stats.json, games.json,
+    compare.json and report.html.
 
     Parameters
     ----------
     results
         The folder a run has written.
+    by
+        Columns of the cohort table by which the statistics are stratified besides: site, sex, scanner ...
     """
     from .run import summarise
 
-    return summarise(results, as_json=json)
+    return summarise(results, by or (), as_json=json)
 
 
 @app.command
@@ -265,7 +274,7 @@ def info(path: str | None = None, *, json: Json = False) -> int:
     Parameters
     ----------
     path
-        A model package, a folder of packages, "reference", "reference_2d" or an .onnx file.
+        A model package, a folder of packages, "reference", "reference_2d", a fold map or an .onnx file.
     """
     from .info import print_models
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import quantify
-from ..errors import LayerFastError
 from ..files import write_atomic
 from ..quantify.reduction import distinct
-from ..quantify.tables import read_layers
 from ..report.style import number, plain
 from ..report.terminal import grid
 from .quantify import definitions_of
 from .requantify import kept_tables
-from .summary_files import cell_classes, run_facts
+from .result_files import layers_of, table_of, writing
+from .summary_files import classifier_facts, run_facts
 
 QUESTIONS = {"top_mean": "highest layer (mean)", "top_contrast": "largest class contrast", "muscle": "muscle or not"}
 
@@ -24,7 +23,8 @@ def run_compare(results: Path, definitions: tuple[str, ...] | None, *, as_json: 
     chosen = None
     if definitions is not None:
         chosen = distinct([one for word in definitions for one in definitions_of(word)], "--definition")
-    found = write_compare(results, definitions=chosen)
+    with writing(results):
+        found = write_compare(results, definitions=chosen)
     print(json.dumps(found, sort_keys=True) if as_json else _text(found))
     return 0
 
@@ -34,16 +34,11 @@ def write_compare(
 ) -> dict[str, Any]:
     """compare.json from the tables of a run. layers: its cells, where they are at hand. definitions: None takes all
     presets that follow from layers.parquet; named ones read histograms and slices too, where the run kept them."""
-    import pyarrow.parquet as parquet
-
-    facts = run_facts(results)
-    for name in ("layers.parquet", "scans.parquet"):
-        if not (results / name).is_file():
-            raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
-    rows = read_layers(results / "layers.parquet") if layers is None else layers
+    run_facts(results)
+    rows = layers_of(results) if layers is None else layers
     kept = {} if definitions is None else kept_tables(results, definitions)
-    scans = parquet.read_table(results / "scans.parquet")
-    found = quantify.compare(rows, scans, definitions=definitions, targets=cell_classes(facts), **kept)
+    scans = table_of(results / "scans.parquet")
+    found = quantify.compare(rows, scans, definitions=definitions, **classifier_facts(results), **kept)
     write_atomic(results / "compare.json", quantify.claims_json(found))
     return found
 

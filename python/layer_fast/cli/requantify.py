@@ -14,16 +14,16 @@ import numpy as np
 
 from ..elsewhere.table import check_out
 from ..errors import LayerFastError
-from ..ledger import locked
 from ..quantify import REDUCTIONS, Reduction, Settings
 from ..quantify.cohort import Subjects, subjects_of
+from ..quantify.folds import compares_scans
 from ..quantify.reduction import distinct
 from ..quantify.stored import StoredMaps, games_of, long_tables, rederive, stored_maps
 from ..quantify.summary import scans_by_id
-from ..quantify.tables import read_layers
 from ..report.style import plain
 from ..tables import EVALUATED_COLUMNS, LAYER_COLUMNS, arrow_schema
 from .quantify import definitions_of
+from .result_files import layers_of, opened, run_tables, table_of, writing, writing_to
 from .summary_files import cell_classes, model_classes, run_facts
 
 
@@ -33,7 +33,9 @@ def run_requantify(results: Path, definitions: tuple[str, ...] | None, out: Path
     else:
         words = definitions or tuple(REDUCTIONS)
         chosen = distinct([one for word in words for one in definitions_of(word)], "--definition")
-        found = evaluate_definitions(results, chosen, check_out(out or results / "definitions.parquet"))
+        target = check_out(out or results / "definitions.parquet", *run_tables(results))
+        with writing_to(results, target):
+            found = evaluate_definitions(results, chosen, target)
     lines = [json.dumps(found, sort_keys=True)] if as_json else [plain(line) for line in _text(found).split("\n")]
     print("\n".join(lines))
     return 0
@@ -43,7 +45,7 @@ def recompute(results: Path) -> dict[str, Any]:
     """Everything in layers.parquet that follows from its sums and from coalitions.parquet, compared bit by bit.
 
     {"identical", "rows", "differing": {column: rows}, "written"}; where a column differs the table is written anew in
-    one step. Raises LayerFastError for results of another version, ValueError for tables that do not fit each other.
+    one step. Raises LayerFastError for results of another version and tables that do not fit each other.
     """
     import pyarrow.parquet as parquet
 
@@ -52,9 +54,9 @@ def recompute(results: Path) -> dict[str, Any]:
     kind = facts["config"]["target"]
     targets = {(p["setup"], p["name"], p["member"]): model_classes(p)
                for p in facts["models"] if p["target"] is not None}  # fmt: skip
-    games = games_of(parquet.read_table(results / "coalitions.parquet"), targets, kind)
     differing: Counter[str] = Counter()
-    with locked(results), parquet.ParquetFile(source) as file:
+    with writing(results), opened(source) as file:
+        games = games_of(table_of(results / "coalitions.parquet"), targets, kind)
         part = source.with_name(f".{source.name}.{os.getpid()}.tmp")
         try:
             with parquet.ParquetWriter(part, arrow_schema(LAYER_COLUMNS), compression="zstd") as writer:
@@ -118,25 +120,23 @@ def evaluate_definitions(results: Path, definitions: list[Reduction], out: Path)
 
 
 def _tables(results: Path, definitions: list[Reduction], schema: Any) -> Iterator[Any]:
-    import pyarrow.parquet as parquet
-
     facts = run_facts(results)
-    if not all((results / name).is_file() for name in ("layers.parquet", "scans.parquet")):
-        raise LayerFastError(f"{results}: expected layers.parquet and scans.parquet, found not both")
-    by_scan = scans_by_id(parquet.read_table(results / "scans.parquet"))
+    by_scan = scans_by_id(table_of(results / "scans.parquet"))
     classes = cell_classes(facts)
+    mixed = [one.name for one in definitions if compares_scans(one)]
+    if "fold_map" in facts and mixed:
+        raise LayerFastError(f"--definition {mixed[0]}: a number of several scans' maps, which are of each fold's own "
+                             f"model here and have no common scale")  # fmt: skip
 
     def subjects(maps: StoredMaps) -> Subjects:
         return subjects_of(maps.cell, by_scan, Settings(*classes[maps.cell.key["target"]]))
 
-    for maps in stored_maps(read_layers(results / "layers.parquet"), **kept_tables(results, definitions)):
+    for maps in stored_maps(layers_of(results), **kept_tables(results, definitions)):
         yield from long_tables(maps, definitions, subjects, schema)
 
 
 def kept_tables(results: Path, definitions: list[Reduction]) -> dict[str, Any]:
     """histograms and slices, read only where a definition may ask for them and the run kept them."""
-    import pyarrow.parquet as parquet
-
     from ..quantify.stored.exact import OF_MOMENTS
 
     by_slice = [one for one in definitions if one.normalise.scope == "slice"]
@@ -144,7 +144,7 @@ def kept_tables(results: Path, definitions: list[Reduction]) -> dict[str, Any]:
         one.statistic.name not in OF_MOMENTS or one.clip or one.sign != "none" or one.normalise.kind == "rank"
         or one.statistic.name == "pointing_game")]  # fmt: skip
     wanted = {"histograms": ordered, "slices": by_slice}
-    return {name: parquet.read_table(results / f"{name}.parquet") for name, asked in wanted.items()
+    return {name: table_of(results / f"{name}.parquet") for name, asked in wanted.items()
             if asked and (results / f"{name}.parquet").is_file()}  # fmt: skip
 
 

@@ -17,11 +17,14 @@ from ..quantify.game_cells import coalition_values
 from ..quantify.stored import rederive
 from ..quantify.stored.games import GAME_KEYS, Games
 from ..report.style import plain
+from .result_files import run_tables, table_of, writing_to
 from .summary_files import run_facts
 
 
 def run_retarget(results: Path, target: str, out: Path | None, *, as_json: bool) -> int:
-    found = retarget(results, target, check_out(out or results / "target.parquet"))
+    path = check_out(out or results / "target.parquet", *run_tables(results))
+    with writing_to(results, path):
+        found = retarget(results, target, path)
     text = f"{found['target']}: {found['rows']} rows, wrote {found['written']}"
     print(json.dumps(found, sort_keys=True) if as_json else plain(text))
     return 0
@@ -43,12 +46,12 @@ def retarget(results: Path, target: str, out: Path) -> dict[str, Any]:
     if not target.startswith("margin:"):
         raise LayerFastError(f"--target: expected a margin, margin:A-B, margin:A-rest or margin:>=A, found {target!r}")
     facts = run_facts(results)
-    table = parquet.read_table(results / "layers.parquet")
+    table = table_of(results / "layers.parquet")
     table = table.filter(compute.is_in(table["method"], pyarrow.array(VALUE_METHODS)))
     if not len(table):
         raise LayerFastError(f"{results}: --target: expected rows of {' or '.join(VALUE_METHODS)}, found none")
     try:
-        games = _games(parquet.read_table(results / "coalitions.parquet"), facts, target)
+        games = _games(table_of(results / "coalitions.parquet"), facts, target)
     except ValueError as error:
         raise LayerFastError(f"{results}: --target: {error}") from error
     whole = [float(games.values[games.row[key], -1]) for key in _keys(table)]

@@ -11,6 +11,7 @@ from typing import Any
 from ..cohort import CohortRun, run_cohort
 from ..config import RunConfig, make_config, read_config
 from ..report import layer_table_text
+from ..report.style import plain
 from ..types import ScanRecord
 from .progress import progress
 from .signals import draining
@@ -45,7 +46,7 @@ def run_with_progress(table: Path, models: str, out: Path, options: RunConfig) -
         if record.status in ("quarantined", "failed"):
             bad[record.code] += 1
             if bad[record.code] <= 3:  # the table has them all
-                print(f"{record.status}: {record.scan_id}: {record.message}", file=sys.stderr)
+                print(plain(f"{record.status}: {record.scan_id}: {record.message}"), file=sys.stderr)
 
     with draining() as stop, progress("scans") as tick:
 
@@ -57,8 +58,8 @@ def run_with_progress(table: Path, models: str, out: Path, options: RunConfig) -
         return stop.code, run
 
 
-def summarise(results: Path, *, as_json: bool) -> int:
-    summary = write_summary(results)
+def summarise(results: Path, by: tuple[str, ...], *, as_json: bool) -> int:
+    summary = write_summary(results, by)
     if as_json:
         print(json.dumps(summary, sort_keys=True))
     else:

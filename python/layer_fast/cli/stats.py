@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ..errors import ConfigError, LayerFastError
 from ..files import write_atomic
 from .app import Json, app
+from .result_files import check_by, layers_of, own_columns, run_tables, table_of, writing
 
 
 @app.command
@@ -45,53 +45,25 @@ def stats(
 
 def write_statistics(results: Path, by: Sequence[str] = (), long: Path | None = None) -> dict[str, Any]:
     """Write stats.json and, if a path is given, the long table. LayerFastError for what cannot be done."""
-    import pyarrow.parquet as parquet
-
     from ..elsewhere.table import check_out
     from ..quantify import cells, claims_json
     from ..quantify.stats import frame_of, statistics_of, write_long
     from ..quantify.stats.resample import Plan
     from .summary_files import classifier_facts
 
-    for name in ("layers.parquet", "scans.parquet", "run.json"):
-        if not (results / name).is_file():
-            raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
-    inputs = [results / name for name in ("layers.parquet", "scans.parquet", "coalitions.parquet")]
-    target = None if long is None else check_out(long, *(path for path in inputs if path.exists()))
-    layers, scans = _layers(results / "layers.parquet"), parquet.read_table(results / "scans.parquet")
-    own = _own_columns(scans.column_names)
-    if unknown := [name for name in by if name not in (*own, "label", "exposure", "mask", "status")]:
-        raise ConfigError(f"--by {unknown[0]}: expected columns of the cohort table, found: {', '.join(own) or 'none'}")
-    found = cells(layers)
-    layers = layers.select([name for name in ("thickness_mm",) if name in layers.column_names])  # frees the rest
-    try:
+    with writing(results):
+        target = None if long is None else check_out(long, *run_tables(results))
+        layers, scans = layers_of(results), table_of(results / "scans.parquet")
+        check_by(tuple(by), scans.column_names)
+        found = cells(layers)
+        layers = layers.select([name for name in ("thickness_mm",) if name in layers.column_names])  # frees the rest
         frame = frame_of(found, scans, **classifier_facts(results))
         statistics = statistics_of(frame, by, Plan())
-    except ValueError as error:
-        raise LayerFastError(f"{results}: {error}") from error
-    write_atomic(results / "stats.json", claims_json(statistics))
-    if target is not None:
-        strata = [name for name in own if name != "label_unit"]
-        write_atomic(target, write_long(frame, found, layers, strata, target.suffix.lower()))
+        write_atomic(results / "stats.json", claims_json(statistics))
+        if target is not None:
+            strata = [name for name in own_columns(scans.column_names) if name != "label_unit"]
+            write_atomic(target, write_long(frame, found, layers, strata, target.suffix.lower()))
     return statistics
-
-
-def _layers(path: Path) -> Any:
-    """The columns that statistics read; texts as codes, which a large cohort needs to fit into memory."""
-    import pyarrow.parquet as parquet
-
-    from ..quantify.tables import NUMBERS, TEXTS
-
-    there = parquet.read_schema(path).names
-    wanted = [name for name in there if name in (*TEXTS, *NUMBERS, "thickness_mm")]
-    return parquet.read_table(path, columns=wanted, read_dictionary=[name for name in wanted if name in TEXTS])
-
-
-def _own_columns(names: Sequence[str]) -> list[str]:
-    """The user's own columns of scans.parquet, fold and label_unit among them."""
-    from ..tables import SCAN_COLUMNS
-
-    return [name for name in names if name not in SCAN_COLUMNS or name in ("fold", "label_unit")]
 
 
 def statistics_text(statistics: Mapping[str, Any]) -> str:

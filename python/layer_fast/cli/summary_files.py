@@ -12,31 +12,35 @@ from ..files import write_atomic
 from ..models.manifest import Target
 from ..report import write_report
 from ..steps.record import target_name
+from .result_files import check_by, layers_of, table_of, writing
 
 
-def write_summary(results: Path) -> dict[str, Any]:
-    """claims.json, guards.json, stats.json, games.json, compare.json and report.html; what claims.json holds."""
-    import pyarrow.parquet as parquet
+def write_summary(results: Path, by: tuple[str, ...] = ()) -> dict[str, Any]:
+    """claims.json, guards.json, stats.json, games.json, compare.json and report.html; what claims.json holds.
 
+    by: columns of the cohort table by which stats.json has strata besides. Holds the folder (`result_files.writing`).
+    """
+    with writing(results):
+        return _write_summary(results, by)
+
+
+def _write_summary(results: Path, by: tuple[str, ...]) -> dict[str, Any]:
     from .. import quantify
-    from ..quantify.tables import read_layers
     from .compare import write_compare
 
-    for name in ("layers.parquet", "scans.parquet", "run.json"):
-        if not (results / name).is_file():
-            raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
     classifiers = classifier_facts(results)
-    layers = quantify.cells(read_layers(results / "layers.parquet"))  # once, for all that reads them
-    scans = parquet.read_table(results / "scans.parquet")
+    layers = quantify.cells(layers_of(results))  # once, for all that reads them
+    scans = table_of(results / "scans.parquet")
+    check_by(by, scans.column_names)
     guards = _table(results / "guards.parquet")
     summary = quantify.summary(layers, scans, guards=guards, **classifiers)
     write_atomic(results / "claims.json", quantify.claims_json(summary))
     found = quantify.guard_summary(summary, guards, _randomised(results))
     write_atomic(results / "guards.json", quantify.guards_json(found))
-    statistics = quantify.cohort_statistics(layers, scans, **classifiers)
+    statistics = quantify.cohort_statistics(layers, scans, by=by, **classifiers)
     write_atomic(results / "stats.json", quantify.claims_json(statistics))
     if (coalitions := _table(results / "coalitions.parquet")) is not None:
-        games = quantify.games(layers, coalitions, scans, targets=classifiers["targets"])
+        games = quantify.games(layers, coalitions, scans, **classifiers)
         write_atomic(results / "games.json", quantify.claims_json(games))
     write_compare(results, layers)
     write_report(results)
@@ -47,7 +51,13 @@ def classifier_facts(results: Path) -> dict[str, Any]:
     """What statistics need of the classifiers of a run: `logit_sd` and `targets` of `quantify.summary`."""
     facts = run_facts(results)
     classifiers = [p for p in facts["models"] if p["target"] is not None]
-    spread = {f"{p['setup']}/{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
+    spread: dict[str, Any] = {}
+    for p in classifiers:
+        name = f"{p['setup']}/{p['name']}/{p['member']}"
+        if "fold" in p:  # a fold map: one model for each
+            spread.setdefault(name, {})[p["fold"]] = p["logit_sd_train"]
+        else:
+            spread[name] = p["logit_sd_train"]
     return {"logit_sd": spread, "targets": cell_classes(facts)}
 
 
@@ -80,13 +90,16 @@ def run_facts(results: Path) -> dict[str, Any]:
             f"{path}: expected results of version {RESULT_VERSION}, found version {found}; `layer-fast run` into this "
             f"folder makes them anew"
         )
+    if not facts.get("ended", True):
+        raise LayerFastError(
+            f"{path}: expected a run that has ended, found one that is at work or was killed, whose tables are not yet "
+            f"written; `layer-fast run` into this folder goes on"
+        )
     return dict(facts)
 
 
 def _table(path: Path) -> Any:
-    import pyarrow.parquet as parquet
-
-    return parquet.read_table(path) if path.is_file() else None
+    return table_of(path) if path.is_file() else None
 
 
 def _randomised(results: Path) -> Any:

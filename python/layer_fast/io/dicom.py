@@ -77,7 +77,7 @@ def read_dicom(
         )
 
 
-def _parse(data: bytearray, name: str) -> Any:
+def _parse(data: memoryview, name: str) -> Any:
     try:
         import pydicom
     except ImportError:

@@ -6,8 +6,13 @@ import errno
 import hashlib
 import os
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+
+import numpy as np
 
 from ..errors import ReadError
 
@@ -57,28 +62,44 @@ class RegularFile:
             done += len(part)
         return b"".join(parts)
 
-    def read(self, *, max_bytes: int = MAX_BYTES) -> bytearray:
-        """All bytes; sets `sha256` in the same go.
+    def read(self, *, max_bytes: int = MAX_BYTES, hashed: bool = True) -> memoryview:
+        """All bytes; sets `sha256` in the same go, unless `hashing` is to do it.
 
         Raises ReadError `too_large` before anything is allocated, `changed_during_read` if the file's size, time
         or identity moved between opening and the end of reading.
         """
         if self.size > max_bytes:
             raise ReadError("too_large", f"{self.name!r} holds {self.size} bytes, at most {max_bytes} are read")
-        data = bytearray(self.size)
-        view = memoryview(data)
+        view = np.empty(self.size, np.uint8).data  # NumPy asks for huge pages, which a bytearray does not
         digest = hashlib.sha256()
         done = 0
         while done < self.size:
             count = os.preadv(self._fd, [view[done : done + _CHUNK]], done)
             if count == 0:
                 break
-            digest.update(view[done : done + count])
+            if hashed:
+                digest.update(view[done : done + count])
             done += count
         if done != self.size or _identity(os.fstat(self._fd)) != _identity(self._before):
             raise ReadError("changed_during_read", f"{self.name!r} was changed by someone while it was read")
+        self.sha256 = digest.hexdigest() if hashed else ""
+        return view
+
+    @contextmanager
+    def hashing(self, data: memoryview) -> Iterator[None]:
+        """Set `sha256` of `data`, what `read(hashed=False)` gave, on another thread while the body works on it."""
+        digest = hashlib.sha256()
+        beside = threading.Thread(target=digest.update, args=(data,), name="hash")
+        try:
+            beside.start()
+        except RuntimeError:  # the system has no further thread for us: one after the other
+            digest.update(data)
+        try:
+            yield
+        finally:
+            if beside.ident is not None:
+                beside.join()
         self.sha256 = digest.hexdigest()
-        return data
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int, int]:

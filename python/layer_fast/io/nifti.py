@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .files import MAX_BYTES, RegularFile
 from .nifti_header import MIN_OFFSET, NiftiHeader, check_extensions, parse
 
 _HEAD = 64 * 1024  # compressed bytes that surely hold the header
+_WORTH_A_THREAD = 1 << 20  # compressed bytes whose hash takes longer than a thread takes to start
 _PADDING = 4096  # zero bytes after the voxels that some writers leave
 
 
@@ -23,21 +25,27 @@ def read_array(
     max_decoded_bytes: int = MAX_BYTES,
     allow_shear: bool = False,
     series: bool = False,
+    threads: int = 1,
 ) -> tuple[NDArray[Any], NiftiHeader, tuple[str, ...], str]:
     """Voxels (z, y, x), header, flags and SHA-256 of the file. series: (channel, z, y, x), also of one volume.
 
     The array has the file's dtype in native byte order, or float32 where a slope or intercept other than 1 and 0 was
     applied (in float64). It is the file's Fortran-ordered buffer seen in C order: no copy where none is needed, and
-    read-only. Memory: the file, plus the decoded volume for .nii.gz. Values are not judged here.
+    read-only. Memory: the file, plus the decoded volume for .nii.gz. Values are not judged here. threads: with two, a
+    compressed file is hashed while it is inflated.
     Raises ReadError; nothing is allocated for the voxels before every header field has passed.
     """
     with RegularFile(path) as file:
         packed = file.head(2) == gzip.MAGIC
         header = _read_header(file, packed, max_decoded_bytes, allow_shear, series)
-        data = file.read(max_bytes=max_decoded_bytes)
+        beside = packed and threads > 1 and file.size >= _WORTH_A_THREAD
+        data: gzip.Bytes
+        data = found = file.read(max_bytes=max_decoded_bytes, hashed=not beside)
         flags: tuple[str, ...] = ()
         if packed:
-            data, flags = gzip.inflate(data, header.claimed, file.name, slack=_PADDING)
+            with file.hashing(found) if beside else nullcontext():
+                data, flags = gzip.inflate(found, header.claimed, file.name, slack=_PADDING)
+            del found
         if packed != file.name.lower().endswith(".gz"):
             flags = (*flags, "extension_mismatch")
         flags = (*flags, *_check_tail(data, header.claimed, file.name))
@@ -68,7 +76,7 @@ def _read_header(
     return header
 
 
-def _check_tail(data: bytearray, claimed: int, name: str) -> tuple[str, ...]:
+def _check_tail(data: gzip.Bytes, claimed: int, name: str) -> tuple[str, ...]:
     if len(data) < claimed:
         raise ReadError("truncated", f"{name!r} claims {claimed} bytes and holds {len(data)}")
     if len(data) == claimed:
@@ -78,7 +86,7 @@ def _check_tail(data: bytearray, claimed: int, name: str) -> tuple[str, ...]:
     return ("zero_padding",)
 
 
-def _voxels(data: bytearray, header: NiftiHeader) -> NDArray[Any]:
+def _voxels(data: gzip.Bytes, header: NiftiHeader) -> NDArray[Any]:
     shape = (header.channels, *header.shape)
     count = int(np.prod(shape, dtype=np.int64))
     stored = np.frombuffer(data, dtype=header.dtype, count=count, offset=header.offset).reshape(shape)

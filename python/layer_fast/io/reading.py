@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import thread_budget
 from ..errors import ConfigError, ReadError
 from ..types import Volume
 from . import nifti, values
@@ -39,6 +40,7 @@ def read(
     allow_shear: bool = False,
     pixel_mm: tuple[float, float] | None = None,
     crop_to_region: bool = False,
+    threads: int | None = None,
 ) -> Volume:
     """Read one image: NIfTI-1 (.nii, .nii.gz) or, with the extra `dicom`, a DICOM ultrasound picture or cine.
 
@@ -46,6 +48,7 @@ def read(
     float32 m/s with NaN where nothing was measured; B-mode and maps keep the file's dtype (float32 where the file
     states a scaling) and must be finite. The array is (z, y, x), or (frame, y, x) with kind "frames".
     allow_shear: accept voxel axes not at right angles. pixel_mm, crop_to_region: DICOM only, see `dicom.read_dicom`.
+    threads: with two (None: LAYER_FAST_THREADS, else those of the process) a .nii.gz is hashed while it is inflated.
     Raises ReadError with a code of docs/input.md, ConfigError for arguments that contradict each other.
     """
     modality = modality or "bmode"
@@ -66,7 +69,9 @@ def read(
         raise ConfigError(
             f"[read] pixel_mm and crop_to_region are for DICOM pictures; {name!r} states its own geometry"
         )
-    array, header, flags, sha256 = nifti.read_array(path, max_decoded_bytes=max_decoded_bytes, allow_shear=allow_shear)
+    array, header, flags, sha256 = nifti.read_array(
+        path, max_decoded_bytes=max_decoded_bytes, allow_shear=allow_shear, threads=threads or thread_budget()
+    )
     if modality == "swe":
         array, more = values.to_speed(array, unit, name)
         flags = (*flags, *more)

@@ -14,7 +14,9 @@ from .values import to_working
 READING_COLUMNS = ("pixel_spacing_mm",)  # further columns of the table that change what is read; part of a record's key
 
 
-def read_scan(ref: ScanRef, *, geometry: geo.Policy = "refuse", tolerance_mm: float = geo.TOLERANCE_MM) -> Scan:
+def read_scan(
+    ref: ScanRef, *, geometry: geo.Policy = "refuse", tolerance_mm: float = geo.TOLERANCE_MM, threads: int | None = None
+) -> Scan:
     """Read every file of `ref` and hold it to the geometry policy.
 
     B-mode comes as uint8, int16, uint16 or float32, the dtypes that the ops take. The grid is the B-mode volume's, or
@@ -22,16 +24,17 @@ def read_scan(ref: ScanRef, *, geometry: geo.Policy = "refuse", tolerance_mm: fl
     flag `resample:NAME`, and `geometry.grid_maps(scan)` gives the maps that bring them onto `scan.grid`. Flags of a
     volume come back as `NAME:FLAG`.
     The column `pixel_spacing_mm` (one number, or "dy x dx") gives the pixel size of a DICOM picture that states none.
+    threads: as `read` has it.
     Raises ReadError for a file, StepFailure `geometry_mismatch` or `no_volume` for the scan.
     """
     geo.check_options(geometry, tolerance_mm)
     volumes: dict[str, Volume] = {}
     if ref.bmode is not None:
-        bmode = read(ref.bmode, modality="bmode", pixel_mm=_pixel_mm(ref, ref.bmode))
+        bmode = read(ref.bmode, modality="bmode", pixel_mm=_pixel_mm(ref, ref.bmode), threads=threads)
         array, more = to_working(bmode.array, ref.bmode.name)
         volumes["bmode"] = replace(bmode, array=array, flags=(*bmode.flags, *more))
     if ref.swe is not None:
-        volumes["swe"] = read(ref.swe, modality="swe", unit=ref.swe_unit)
+        volumes["swe"] = read(ref.swe, modality="swe", unit=ref.swe_unit, threads=threads)
     if not volumes:
         raise StepFailure("no_volume", f"scan {ref.scan_id!r} names no bmode and no swe file", input_at_fault=True)
     masks = {source: read_labels(path) for source, path in ref.masks.items()}

@@ -28,7 +28,7 @@ def read_rows(table: Path) -> tuple[list[str], list[tuple[int, Row]]]:
     if suffix == ".parquet":
         return _from_parquet(data, table.name)
     try:
-        text = data.decode("utf-8-sig")
+        text = str(data, "utf-8-sig")
     except UnicodeDecodeError as error:
         raise TableError(f"[{table.name}] expected UTF-8 text, found something else at byte {error.start}") from None
     if "\0" in text:
@@ -62,7 +62,7 @@ def _from_text(text: str, name: str) -> tuple[list[str], list[tuple[int, Row]]]:
     return header, rows
 
 
-def _from_parquet(data: bytearray, name: str) -> tuple[list[str], list[tuple[int, Row]]]:
+def _from_parquet(data: memoryview, name: str) -> tuple[list[str], list[tuple[int, Row]]]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

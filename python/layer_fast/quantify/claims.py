@@ -66,7 +66,7 @@ def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate]
     if stats.cell.key["method"] != CLAIM_METHOD or not is_margin(stats.cell) or is_diagnostic(stats.cell.key["fill"]):
         return _descriptive(stats, top, versus)
     elsewhere = tuple((checks or {}).get(name) or unchecked(name) for name in ELSEWHERE)
-    gates = (*_cohort_gates(stats), *_layer_gates(stats, top, against, settings), *elsewhere)
+    gates = (*_cohort_gates(stats, settings), *_layer_gates(stats, top, against, settings), *elsewhere)
     failed = [gate for gate in gates if gate.passed is False]
     held = {gate.name: gate.passed for gate in gates}
     contrast_holds = held["contrast"]
@@ -85,7 +85,7 @@ def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate]
     return Claim(CANDIDATE, name, name, (), gates, versus, text)
 
 
-def _cohort_gates(stats: CellStatistics) -> list[Gate]:
+def _cohort_gates(stats: CellStatistics, settings: Settings) -> list[Gate]:
     who = stats.subjects
     exposure = Counter(shown for shown, one in zip(who.exposure, who.in_class, strict=True) if one)
     case, n = int(who.is_case.sum()), int(who.in_class.sum())
@@ -94,22 +94,37 @@ def _cohort_gates(stats: CellStatistics) -> list[Gate]:
     many = bool(enough(case, n - case))
     limit = stats.auc.lower_limit
     without = n - stats.auc.n_case - stats.auc.n_control
-    above = bool(limit > 0.5 and not without)
+    within = np.nan if stats.within is None else stats.within.auc
+    above = bool(limit > 0.5 and not without and not within <= 0.5)
     why = " (no margin)" if without == n else f" ({without} subjects have no margin)" if without else ""
+    if limit > 0.5 and within <= 0.5:
+        why += f" (among subjects of one fold, whose margins one model gave: AUC {within:.2f})"
     return [
         Gate("exposure", shown, "all subjects unseen by the model", unseen,
              "no subject was in the model's training set" if unseen
-             else f"not every subject is known to be unseen by the model ({shown})"),
+             else "no subject is of the two classes" if not n
+             else f"not every subject is known to be unseen by the model ({shown})" + (
+                 ": the fold map sends subjects to a model that was trained on them"
+                 if stats.within is not None and exposure["seen"] else "")),
         Gate("domain", f"{who.degraded} outside", "none of them outside the model's domain", who.degraded == 0,
              "every scan is of the kind the model was made for" if who.degraded == 0
              else f"{who.degraded} scans are not of the kind the model was made for"),
         Gate("subjects", float(n), ENOUGH, many,
              f"{n} subjects ({case} case, {n - case} control)" if many
-             else f"too few subjects: {n} ({case} case, {n - case} control)"),
+             else f"too few subjects: {n} ({case} case, {n - case} control){_foreign(who.foreign, settings)}"),
         Gate("auc", _number(limit), "one-sided 95 % lower limit > 0.5", above,
              "the model separates the classes" if above
              else f"the model is not shown to separate the classes{why}"),
     ]
+
+
+def _foreign(labels: tuple[str, ...], settings: Settings) -> str:
+    """What a reader needs to see that the table spells its classes otherwise than the model."""
+    if not labels:
+        return ""
+    classes = f"{settings.positive} and {settings.negative}" if settings.negative is not None else settings.positive
+    named = ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
+    return f"; the model compares {classes}, labels that are neither: {named}"
 
 
 def _layer_gates(stats: CellStatistics, top: int | None, against: _Versus, settings: Settings) -> list[Gate]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .auc import Auc, subject_auc
 from .definitions import PRESETS
 from .draws import Draws
+from .folds import WithinFolds, auc_within, per_sd, sd_of
 from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p, valued
 from .ordinal import level_numbers, members, order_of, rank_correlation
 from .regions import LAYER_ROWS, NUM_LABELS, NUM_REGIONS
@@ -34,6 +35,7 @@ class Subjects:
     exposure: tuple[str, ...]  # per subject: unseen | seen | unknown (the worst of its scans)
     degraded: int = 0  # scans that the model was not made for; they count, and the claim rule asks for none
     level: NDArray[np.int64] | None = None  # of ordered classes, 0 the lowest, -1 no level; None: not ordered
+    foreign: tuple[str, ...] = ()  # labels that are of neither class, sorted
 
     @property
     def in_class(self) -> NDArray[np.bool_]:
@@ -85,6 +87,12 @@ class CellStatistics:
     unresolved: Float  # share of the scans with the layer in which it is unresolved
     present: Float  # share of scans with the region
     rank: dict[str, Any] | None = None  # of ordered classes: how the margin goes with the level
+    within: WithinFolds | None = None  # where each fold had a model of its own
+
+    @property
+    def in_logit_sd(self) -> bool:
+        """Whether what is counted in logits was divided by a logit SD."""
+        return self.scale != 1.0 or sd_of(self.cell) is not None
 
 
 def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Settings) -> Subjects:
@@ -107,15 +115,18 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
     order = sorted(groups)
     case = np.array([_is_one_of(labels[n], settings.positive) for n in order], dtype=bool)
     control = np.array([_is_negative(labels[n], settings) for n in order], dtype=bool)
+    foreign: set[str] = set()
     for name, one in zip(order, case | control, strict=True):
         if not one:
             reason = "label_varies_within_subject" if len(labels[name]) > 1 else "label_missing_or_other"
             excluded[reason] += len(groups[name])
+            foreign |= {label for label in labels[name] if label} if len(labels[name]) == 1 else set()
     found = tuple(tuple(groups[n]) for n in order)
     worst = tuple(exposure[n] for n in order)
     ordered = order_of(settings.positive, settings.negative)
     level = None if ordered is None else level_numbers([labels[n] for n in order], ordered)
-    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded, level)
+    left_out = dict(sorted(excluded.items()))
+    return Subjects(tuple(order), case, control, found, left_out, worst, degraded, level, tuple(sorted(foreign)))
 
 
 def _is_one_of(labels: set[Any], name: str) -> bool:
@@ -129,7 +140,13 @@ def _is_negative(labels: set[Any], settings: Settings) -> bool:
 
 
 def region_values(cell: Cell, definition: str) -> Float:
-    """(scans, regions) of one definition; KeyError for a name that is no preset."""
+    """(scans, regions) of one definition, divided by the logit SD of each scan's own model where folds have their own
+    and the definition has a unit; KeyError for a name that is no preset."""
+    values = _as_stored(cell, definition)
+    return values if PRESETS[definition].units == "1" else per_sd(cell, values)
+
+
+def _as_stored(cell: Cell, definition: str) -> Float:
     column = PRESETS[definition].column
     if column:
         return cell.matrix(column)
@@ -172,7 +189,8 @@ def analyse(
         unresolved = (cell.matrix("unresolved")[used] * present).sum(axis=0) / present.sum(axis=0)
     there = present.mean(axis=0) if used else np.full(NUM_REGIONS, np.nan)
     auc, rank = _auc(cell, subjects), _rank(cell, subjects, settings)
-    return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there, rank)
+    return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there, rank,
+                          _within(cell, subjects))  # fmt: skip
 
 
 def is_margin(cell: Cell) -> bool:
@@ -188,9 +206,17 @@ def _within_range(interval: Interval, definition: str) -> Interval:
 
 
 def _auc(cell: Cell, subjects: Subjects) -> Auc:
-    """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble."""
+    """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble. Of several
+    folds all subjects together, each margin in SDs of its own model's logit."""
     case, control = subjects.split(margins_of(cell, subjects))
     return subject_auc(case, control)
+
+
+def _within(cell: Cell, subjects: Subjects) -> WithinFolds | None:
+    if cell.folds is None:
+        return None
+    names = [cell.folds.names[scans[0]] for scans in subjects.scans]
+    return auc_within(margins_of(cell, subjects), subjects.is_case, subjects.is_control, names)
 
 
 def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] | None:
@@ -205,8 +231,8 @@ def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] 
 
 
 def margins_of(cell: Cell, subjects: Subjects) -> Float:
-    """(subjects,) mean margin."""
-    return subjects.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
+    """(subjects,) mean margin; where folds have models of their own, in SDs of their logits."""
+    return subjects.mean(per_sd(cell, np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1)))[:, 0]
 
 
 def _known(exposure: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LayerFastError
+from ..files import BROKEN_NPZ
 from ..types import REGIONS, SETUPS
 from .figures import data_uri
 from .style import COLOURS, setup_title
@@ -46,11 +47,12 @@ def _example(path: Path) -> Example:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except BROKEN_NPZ as error:
         kind = type(error).__name__
         raise LayerFastError(f"{path.name}: expected a picture of a run, cannot be read ({kind})") from None
-    if "labels" not in arrays or arrays["labels"].ndim != 2:
-        raise LayerFastError(f"{path.name}: expected an array labels (y, x), found {sorted(arrays)}")
+    lacking = [name for name in ("scan_id", "label", "labels") if name not in arrays]
+    if lacking or arrays["labels"].ndim != 2:
+        raise LayerFastError(f"{path.name}: expected scan_id, label and an array labels (y, x), found {sorted(arrays)}")
     labels = arrays["labels"].astype(np.int64)
     shape = labels.shape
     wrong = [n for n, a in arrays.items() if a.ndim == 2 and a.shape != shape]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,8 @@ from .lane import Lane
 from .prepare import Donor, Shared, prepare
 from .read import read
 from .segment import given_masks
+
+MAX_BYTES = 4 << 30  # of all donors together, on the grids of the classifiers
 
 
 @dataclass(slots=True)
@@ -47,8 +50,8 @@ def load_donors(config: RunConfig, packages: list[ModelPackage], lane: Lane) -> 
     """Read and prepare every donor for every classifier; None for a run that uses none.
 
     Each donor must be readable, have a mask, all modalities the classifiers see, and on each classifier's grid every
-    region, so that any layer of any scan finds its like; two subjects at least, so that every scan finds another's.
-    Raises ConfigError that names the donor.
+    region, so that any layer of any scan finds its like; two subjects at least, so that every scan finds another's; no
+    more than MAX_BYTES hold. Raises ConfigError that names the donor.
     """
     if "donor" not in config.fills or not any(method in config.methods for method in VALUE_METHODS):
         return None
@@ -58,7 +61,7 @@ def load_donors(config: RunConfig, packages: list[ModelPackage], lane: Lane) -> 
     refs = load_table(config.donors)
     if len({ref.subject for ref in refs}) < 2:
         raise ConfigError(f"{config.donors}: expected donors of two subjects or more, found {refs[0].subject!r} only")
-    found = sorted((_one(ref, config, packages, lane) for ref in refs), key=lambda one: one[0])
+    found = sorted(_all(refs, config, packages, lane), key=lambda one: one[0])
     donors = Donors(inputs={package.sha256: [] for package in packages})
     for sha, ref, inputs in found:
         donors.scan_ids.append(ref.scan_id)
@@ -69,11 +72,26 @@ def load_donors(config: RunConfig, packages: list[ModelPackage], lane: Lane) -> 
     return donors
 
 
+def _all(
+    refs: list[ScanRef], config: RunConfig, packages: list[ModelPackage], lane: Lane
+) -> Iterator[tuple[str, ScanRef, list[Donor]]]:
+    """Each donor in turn. All of them stay in memory, so a table of too many is refused after the first."""
+    for k, ref in enumerate(refs):
+        one = _one(ref, config, packages, lane)
+        held = sum(donor.image.nbytes + donor.labels.nbytes for donor in one[2]) * len(refs)
+        if k == 0 and held > MAX_BYTES:
+            most = len(refs) * MAX_BYTES // held
+            raise ConfigError(f"{config.donors}: expected at most {most} donors, for what the classifiers see of each "
+                              f"stays in memory ({MAX_BYTES >> 30} GiB), found {len(refs)}")  # fmt: skip
+        yield one
+
+
 def _one(
     ref: ScanRef, config: RunConfig, packages: list[ModelPackage], lane: Lane
 ) -> tuple[str, ScanRef, list[Donor]]:
+    own_mask = config.model_copy(update={"mask": "given"})  # whatever the run takes for its scans
     try:
-        (scan,) = read([ref], lane, config)
+        (scan,) = read([ref], lane, own_mask)
         (mask,) = given_masks([scan], lane)
         sha = hashlib.sha256(json.dumps(scan.input_sha256, sort_keys=True).encode()).hexdigest()
         shared, inputs = Shared(), []

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
-from ..files import write_atomic
+from ..files import BROKEN_NPZ, write_atomic
 from ..types import LayerMask, Scan
 from .explain import Explanation
 from .lane import Lane
@@ -42,6 +42,15 @@ def _cams(explanations: list[Explanation]) -> dict[str, list[NDArray[np.float32]
     return found
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a picture is there and whole."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return {"scan_id", "label", "labels"} <= {name for name in held.files if held[name] is not None}
+    except BROKEN_NPZ:
+        return False
+
+
 def relabel_picture(path: Path, label: str) -> None:
     """Write the label that the table gives now into an older picture."""
     with np.load(path, allow_pickle=False) as held:
@@ -53,6 +62,7 @@ def relabel_picture(path: Path, label: str) -> None:
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    held: dict[str, Any] = arrays
+    np.savez_compressed(buffer, **held)  # no other keyword: before NumPy 2.1 each one is an array
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
