@@ -204,7 +204,7 @@ def _within_range(interval: Interval, definition: str) -> Interval:
 def _auc(cell: Cell, subjects: Subjects) -> Auc:
     """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble. Of several
     folds all subjects together, each margin in SDs of its own model's logit."""
-    case, control = subjects.split(subject_margins(cell, subjects))
+    case, control = subjects.split(margins_of(cell, subjects))
     return subject_auc(case, control)
 
 
@@ -212,7 +212,7 @@ def _within(cell: Cell, subjects: Subjects) -> WithinFolds | None:
     if cell.folds is None:
         return None
     names = [cell.folds.names[scans[0]] for scans in subjects.scans]
-    return auc_within(subject_margins(cell, subjects), subjects.is_case, subjects.is_control, names)
+    return auc_within(margins_of(cell, subjects), subjects.is_case, subjects.is_control, names)
 
 
 def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] | None:
@@ -221,11 +221,11 @@ def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] 
         return None
     usable = bool(enough(subjects.is_case.sum(), subjects.is_control.sum()))
     draws = Draws(settings.seed, "rank correlation", *cell.words)
-    return rank_correlation(subject_margins(cell, subjects), subjects.level, draws, replicates=settings.replicates,
+    return rank_correlation(margins_of(cell, subjects), subjects.level, draws, replicates=settings.replicates,
                             confidence=settings.confidence, usable=usable)  # fmt: skip
 
 
-def subject_margins(cell: Cell, subjects: Subjects) -> Float:
+def margins_of(cell: Cell, subjects: Subjects) -> Float:
     """(subjects,) mean margin; where folds have models of their own, in SDs of their logits."""
     margins = margins_per_sd(cell, np.array(cell.per_scan("margin"), dtype=np.float64))
     return subjects.mean(margins.reshape(-1, 1))[:, 0]
