@@ -167,6 +167,18 @@ def test_one_subject_in_each_fold_has_no_pairs_within(one: Tables) -> None:
     assert found["cells"][-1]["auc_within_folds"]["auc"] is None
 
 
+def test_a_target_that_is_no_margin_keeps_its_values_and_ranks_margins_alike(one: Tables, several: Tables) -> None:
+    def logit(found: Tables) -> Tables:
+        return [{**row, "target": "logit:case"} for row in found[0]], found[1]
+
+    pair = {"targets": {"logit:case": ("case", "control")}, **QUICK}
+    found, expected = summary(*logit(several), logit_sd=BY_FOLD, **pair), summary(*logit(one), **pair)
+    raw = summary(*logit(several), **pair)
+    assert [c["auc"] for c in found["cells"]] == [c["auc"] for c in expected["cells"]]
+    assert [c["regions"] for c in found["cells"]] == [c["regions"] for c in raw["cells"]]
+    assert all(c["logit_sd"] is None for c in found["cells"])
+
+
 def test_a_seen_subject_is_the_maps_fault(several: Tables) -> None:
     layers = [{**row, "exposure": "seen" if row["subject"] == "p003" else "unseen"} for row in several[0]]
     for sd, said in ((BY_FOLD, True), ({"bmode/toy/0": 1.0}, False)):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .auc import Auc, subject_auc
 from .definitions import PRESETS
 from .draws import Draws
-from .folds import WithinFolds, auc_within, per_sd, sd_of
+from .folds import WithinFolds, auc_within, margins_per_sd, per_sd, sd_of
 from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p, valued
 from .ordinal import level_numbers, members, order_of, rank_correlation
 from .regions import LAYER_ROWS, NUM_LABELS, NUM_REGIONS
@@ -232,7 +232,8 @@ def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] 
 
 def margins_of(cell: Cell, subjects: Subjects) -> Float:
     """(subjects,) mean margin; where folds have models of their own, in SDs of their logits."""
-    return subjects.mean(per_sd(cell, np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1)))[:, 0]
+    margins = margins_per_sd(cell, np.array(cell.per_scan("margin"), dtype=np.float64))
+    return subjects.mean(margins.reshape(-1, 1))[:, 0]
 
 
 def _known(exposure: Any) -> str:

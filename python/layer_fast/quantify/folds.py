@@ -70,9 +70,15 @@ def one_sd(sd: float | ByFold | None) -> float | None:
 
 
 def per_sd(cell: Cell, values: Float, power: int = 1) -> Float:
-    """(scans, ...) in logits to the `power` -> in SDs of each scan's own model; unchanged for a cell without folds."""
+    """(scans, ...) in logits to the `power` -> in SDs of each scan's own model; unchanged for a cell without folds, and
+    for one of a target that is no margin."""
     sd = sd_of(cell)
     return values if sd is None or not power else values / sd.reshape(-1, *[1] * (values.ndim - 1)) ** power
+
+
+def margins_per_sd(cell: Cell, margins: Float) -> Float:
+    """(scans,) margins in SDs of each scan's own model, whatever the target is; unchanged for a cell without folds."""
+    return margins if cell.folds is None or cell.folds.sd is None else margins / cell.folds.sd
 
 
 def sd_of(cell: Cell) -> Float | None:

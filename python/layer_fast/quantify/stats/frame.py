@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..cohort import USED, is_margin, region_values
 from ..definitions import PRESETS
-from ..folds import per_sd, sd_of
+from ..folds import margins_per_sd, sd_of
 from ..regions import NUM_REGIONS
 from ..tables import Cell
 from .resample import Float
@@ -85,7 +85,7 @@ def make_frame(found: Sequence[Cell], by_scan: Scans, how: Sequence[Sequence[Ana
         margin = np.array(cell.per_scan("margin"), dtype=np.float64)
         for one in some:
             values[target, at] = region_values(cell, one.definition)[source] / one.scale
-            margins[target, at], ranked[target, at] = margin[source], per_sd(cell, margin)[source]
+            margins[target, at], ranked[target, at] = margin[source], margins_per_sd(cell, margin)[source]
             at += 1
     return Frame(
         tuple(order), rows, label, subjects, subject, _codes(names)[1], _sites(rows, subject, column), column,
