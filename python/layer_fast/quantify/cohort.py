@@ -34,6 +34,7 @@ class Subjects:
     exposure: tuple[str, ...]  # per subject: unseen | seen | unknown (the worst of its scans)
     degraded: int = 0  # scans that the model was not made for; they count, and the claim rule asks for none
     level: NDArray[np.int64] | None = None  # of ordered classes, 0 the lowest, -1 no level; None: not ordered
+    rows: Mapping[str, Mapping[str, Any]] | None = None  # the scans by scan_id, for what else a definition asks of them
 
     @property
     def in_class(self) -> NDArray[np.bool_]:
@@ -115,7 +116,9 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
     worst = tuple(exposure[n] for n in order)
     ordered = order_of(settings.positive, settings.negative)
     level = None if ordered is None else level_numbers([labels[n] for n in order], ordered)
-    return Subjects(tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded, level)
+    return Subjects(
+        tuple(order), case, control, found, dict(sorted(excluded.items())), worst, degraded, level, scans
+    )
 
 
 def _is_one_of(labels: set[Any], name: str) -> bool:
