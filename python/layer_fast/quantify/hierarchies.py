@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .definitions import PRESETS
 from .families import family_of
@@ -83,22 +82,6 @@ def value_hash(method: str, hierarchy: Hierarchy) -> str:
     text = json.dumps({"definition": own, "hierarchy": hierarchy.model_dump(mode="json", exclude_none=True)},
                       sort_keys=True, separators=(",", ":"))  # fmt: skip
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
-
-
-def changes(rows: Sequence[dict[str, Any]], questions: Sequence[str]) -> list[dict[str, Any]]:
-    """compare's rows under another hierarchy beside the same definition under the plain one: which answers change."""
-    by_name = {row["definition"]: row for row in rows}
-    out = []
-    for row in rows:
-        if not (hierarchy := row.get("hierarchy")):
-            continue
-        base = next((name for name in row["bases"] if name in by_name), None)
-        before = None if base is None else by_name[base]["answers"]
-        moved = [{"question": q, "plain": before[q], "answer": row["answers"][q]}
-                 for q in questions if before is not None and before[q] != row["answers"][q]]  # fmt: skip
-        out.append({"definition": row["definition"], "base": base, "hierarchy": hierarchy,
-                    "scans_without_value": row["empty"], "changes": moved})  # fmt: skip
-    return out
 
 
 def _content(one: Reduction) -> str:

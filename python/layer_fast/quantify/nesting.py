@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from .cohort import Subjects
-from .hierarchy import LEVELS, Hierarchy
+from .hierarchy import LEVELS, Hierarchy, Level, Unit
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -26,7 +26,7 @@ class Nesting:
     used: Codes
     subject: Codes  # of each used scan
     steps: tuple[tuple[str, Codes], ...]
-    empty: dict[str, int]
+    empty: dict[Level, int]
 
     def reduce(self, x: Float) -> Float:
         """(scans of the cell, C) -> (subjects, C); NaN left out at every step, NaN where nothing is left."""
@@ -60,8 +60,9 @@ def nesting_of(hierarchy: Hierarchy, scan_ids: Sequence[str], subjects: Subjects
     there = [rows[scan_ids[i]] for i in used]
     outwards = {level: _values(level, there, where) for level in hierarchy.levels}
     paths = list(zip(owner, *(outwards[level] for level in reversed(hierarchy.levels)), strict=True))
+    units: list[Unit] = ["scan", *hierarchy.levels]
     steps = []
-    for unit in ("scan", *hierarchy.levels):
+    for unit in units:
         above = paths if unit == "scan" else [path[:-1] for path in paths]
         number = {path: i for i, path in enumerate(sorted(set(above)))}
         steps.append((hierarchy.over[unit], np.array([number[path] for path in above], dtype=np.int64)))
@@ -90,14 +91,16 @@ def joined(x: Float, parent: Codes, how: str) -> Float:
     y, heads = x[order], np.flatnonzero(np.diff(parent[order], prepend=-1))
     if len(heads) == len(y):
         return np.asarray(y)
-    n = np.add.reduceat(~np.isnan(y), heads, axis=0, dtype=np.int64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if how == "mean":
-            return np.asarray(np.add.reduceat(np.where(np.isnan(y), 0.0, y), heads, axis=0) / n)
-    out = np.full(n.shape, np.nan)
-    column = np.arange(x.shape[1])
+    out, column = np.full((len(heads), x.shape[1]), np.nan), np.arange(x.shape[1])
     for row, (first, last) in enumerate(zip(heads, [*heads[1:], len(y)], strict=True)):
-        block = np.sort(y[first:last], axis=0)  # NaN last
-        low, high = np.maximum(n[row] - 1, 0) // 2, np.minimum(n[row] // 2, last - first - 1)
-        out[row] = np.where(n[row] > 0, (block[low, column] + block[high, column]) / 2.0, np.nan)
+        block = y[first:last]
+        there = ~np.isnan(block)
+        n = there.sum(axis=0)
+        if how == "mean":
+            total = np.where(there, block, 0.0).sum(axis=0)  # as Subjects.mean: the plain hierarchy has its bits
+            out[row, n > 0] = total[n > 0] / n[n > 0]
+        else:
+            block = np.sort(block, axis=0)  # NaN last
+            low, high = np.maximum(n - 1, 0) // 2, np.minimum(n // 2, len(block) - 1)
+            out[row] = np.where(n > 0, (block[low, column] + block[high, column]) / 2.0, np.nan)
     return out

@@ -190,14 +190,15 @@ class Reduction(_Strict):
         if spec.ratio == "ratio_of_means" and name not in QUOTIENTS:
             raise ValueError(f"hierarchy.ratio: {name} is no quotient; ratio_of_means goes with {', '.join(QUOTIENTS)}")
         if spec.slices is not None and self.normalise.axis not in (None, spec.slices):
-            raise ValueError(f"hierarchy.slices: expected the axis of normalise, {self.normalise.axis}, for a run keeps "
-                             f"slices along one, found {spec.slices}")  # fmt: skip
+            raise ValueError(f"hierarchy.slices: expected {self.normalise.axis}, the axis of normalise, since a run "
+                             f"keeps slices along one axis, found {spec.slices}")  # fmt: skip
         return self
 
     @property
     def fields(self) -> dict[str, Any]:
         """JSON-ready: defaults written out, what does not apply left out, and so is the plain hierarchy."""
-        return self.model_dump(mode="json", exclude_none=True, exclude={"hierarchy"} if self.hierarchy.is_plain else None)
+        plain = {"hierarchy"} if self.hierarchy.is_plain else None
+        return self.model_dump(mode="json", exclude_none=True, exclude=plain)
 
     @property
     def canonical(self) -> str:

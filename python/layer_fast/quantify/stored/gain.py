@@ -25,8 +25,8 @@ class Gain(NamedTuple):
 
 
 def gain(maps: StoredMaps, definition: Reduction, subjects: Subjects) -> Gain:
-    """mean over case subjects of mean_L(t) / mean over control subjects of mean_L(t), every subject with equal weight and the
-    number that the definition's hierarchy gives it.
+    """mean over case subjects of mean_L(t) / mean over control subjects of mean_L(t), every subject with equal weight
+    and the number that the definition's hierarchy gives it.
 
     Boehle et al. 2019, doi 10.3389/fnagi.2019.00194, on densities: with sums the thickness of a patient's layer would
     pose as relevance. A ratio of means says nothing where t has both signs: NaN unless both means are >= 0.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...types import REGIONS
 from ..cohort import Subjects
 from ..definition_regions import DefinitionRegion, regions_of
+from ..hierarchy import Level
 from ..nesting import Nesting, joined, nesting_of
 from ..reduction import Reduction
 from .evaluate import EXACT, HISTOGRAM, NEEDS_VOLUMES, evaluate, refused
@@ -30,7 +31,7 @@ class OnSubjects(NamedTuple):
     how: NDArray[np.int8]
     n: Floats
     why: str
-    empty: dict[str, int]
+    empty: dict[Level, int]
 
 
 def on_subjects(maps: StoredMaps, definition: Reduction, subjects: Subjects) -> OnSubjects:
