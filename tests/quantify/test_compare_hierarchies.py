@@ -61,14 +61,15 @@ def test_the_numbers_are_means_of_the_sides() -> None:
     layers, _ = cohort()
     contrasts = {}
     for region in LAYERS:
+        mine = ("layer_shapley", "layer", region)
         values = {row["scan_id"]: row["value"] for row in layers
-                  if (row["method"], row["region_kind"], row["region"]) == ("layer_shapley", "layer", region)}  # fmt: skip
+                  if (row["method"], row["region_kind"], row["region"]) == mine}  # fmt: skip
         sides = [(np.mean([values[f"p{s:03d}-{k}"] for k in range(LEFT)]) + values[f"p{s:03d}-{LEFT}"]) / 2
                  for s in range(SUBJECTS)]  # fmt: skip
         contrasts[region] = np.mean(sides[0::2]) - np.mean(sides[1::2])
     top = max(contrasts, key=contrasts.__getitem__)
-    mine = make_reduction({"name": "side", "statistic": "mean", "hierarchy": {"levels": ["side"]}})
-    cell = cell_of(compare(*cohort(), definitions=[mine], replicates=199), "layer_shapley")
+    by_side = make_reduction({"name": "side", "statistic": "mean", "hierarchy": {"levels": ["side"]}})
+    cell = cell_of(compare(*cohort(), definitions=[by_side], replicates=199), "layer_shapley")
     row = next(r for r in cell["definitions"] if r["definition"] == "layer_shapley_by_side")
     assert contrasts["deep_fat"] < -0.8
     assert (row["top_contrast"]["region"], row["top_contrast"]["estimate"]) == (
