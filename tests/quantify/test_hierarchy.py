@@ -169,6 +169,31 @@ def test_every_way_agrees_with_plain_loops(statistic: str, pooled: bool, slices:
     assert compared > 200
 
 
+@pytest.mark.parametrize("scope", ["slice", "volume", "subject", "cohort"])
+def test_slices_of_a_map_that_was_normalised_by_any_scope(scope: str) -> None:
+    """Mean over slices of the slice's mean of (s - m) / (M - m), with m and M of the slice, the scan, ... by loops."""
+    maps, masks, subjects, columns = case(9)
+    spec = {"kind": "min_max", "scope": scope, **({"axis": "z"} if scope == "slice" else {})}
+    found = evaluated(maps, masks, subjects, columns, "slices", normalise=spec, hierarchy={"slices": "z"})
+    pool = {"slice": None, "volume": range(len(maps)), "subject": subjects, "cohort": ["all"] * len(maps)}[scope]
+    compared = 0
+    for label in range(7):
+        for i, name in enumerate(sorted(set(subjects))):
+            scans = []
+            for k in (k for k, p in enumerate(subjects) if p == name):
+                slices = []
+                for s, m in zip(maps[k].astype(np.float64), masks[k], strict=True):
+                    of = s if pool is None else np.stack([x for x, p in zip(maps, pool, strict=True) if p == pool[k]])
+                    if (m == label).any() and of.max() > of.min():
+                        low, high = float(of.min()), float(of.max())
+                        slices.append(float(((s[m == label] - low) / (high - low)).mean()))
+                scans += [np.mean(slices)] if slices else []
+            expected = float(np.mean(scans)) if scans else float("nan")
+            assert found.value[i, label] == pytest.approx(expected, rel=1e-9, nan_ok=True)
+            compared += expected == expected
+    assert compared > 15
+
+
 def test_the_plain_hierarchy_is_the_mean_over_scans_to_the_bit() -> None:
     maps, masks, subjects, columns = case(3)
     found = tables(maps, masks, subjects=subjects)

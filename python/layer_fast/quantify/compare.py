@@ -33,7 +33,8 @@ from .draws import Draws
 from .families import families_dict
 from .hierarchies import HIERARCHY_PRESETS
 from .inference import difference as class_difference
-from .inference import holm, mean_interval, permutation_p
+from .inference import holm, mean_interval
+from .permuted import permutation_p_of_many
 from .reduction import Reduction
 from .reductions import REDUCTIONS
 from .regions import LAYER_ROWS, REGION_ORDER, ROW_OF
@@ -107,7 +108,7 @@ def _rows(cell: Cell, who: Subjects, values: list[Compared], settings: Settings)
     case, control = who.split(flat)
     shape = layers.shape[1:]
     draws = Draws(settings.seed, "compare p", *cell.words)
-    p = permutation_p(case, control, draws, replicates=settings.replicates).reshape(shape)
+    p = permutation_p_of_many(case, control, draws, replicates=settings.replicates).reshape(shape)
     d = class_difference(case, control)[0].reshape(shape)
     there = ~np.isnan(layers)
     with np.errstate(divide="ignore", invalid="ignore"):
