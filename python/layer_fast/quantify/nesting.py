@@ -86,21 +86,23 @@ def _values(level: str, rows: Sequence[Mapping[str, Any]], where: str) -> list[s
 
 
 def joined(x: Float, parent: Codes, how: str) -> Float:
-    """Mean or median over the rows of each parent, NaN left out: (rows, C), (rows,) 0..P-1, each there -> (P, C)."""
-    order = np.argsort(parent, kind="stable")
-    y, heads = x[order], np.flatnonzero(np.diff(parent[order], prepend=-1))
-    if len(heads) == len(y):
-        return np.asarray(y)
-    out, column = np.full((len(heads), x.shape[1]), np.nan), np.arange(x.shape[1])
-    for row, (first, last) in enumerate(zip(heads, [*heads[1:], len(y)], strict=True)):
-        block = y[first:last]
-        there = ~np.isnan(block)
-        n = there.sum(axis=0)
-        if how == "mean":
-            total = np.where(there, block, 0.0).sum(axis=0)  # as Subjects.mean: the plain hierarchy has its bits
-            out[row, n > 0] = total[n > 0] / n[n > 0]
-        else:
-            block = np.sort(block, axis=0)  # NaN last
-            low, high = np.maximum(n - 1, 0) // 2, np.minimum(n // 2, len(block) - 1)
-            out[row] = np.where(n > 0, (block[low, column] + block[high, column]) / 2.0, np.nan)
-    return out
+    """Mean or median over the rows of each parent, NaN left out: (rows, C), (rows,) 0..P-1, each there -> (P, C).
+
+    Sums run row after row, as in `Subjects.mean`, whose bits the plain hierarchy has.
+    """
+    many, width = int(parent.max(initial=-1)) + 1, x.shape[1]
+    if many == len(x):
+        return np.asarray(x[np.argsort(parent)])
+    place = (parent[:, None] * width + np.arange(width)).ravel()
+    y = np.ascontiguousarray(x).ravel()
+    there = ~np.isnan(y)
+    n = np.bincount(place[there], minlength=many * width)
+    if how == "mean":
+        total = np.bincount(place, np.where(there, y, 0.0), many * width)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((total / n).reshape(many, width))
+    ordered = y[np.lexsort((y, place))]  # NaN last in its place
+    size = np.repeat(np.bincount(parent, minlength=many), width)
+    start = np.cumsum(size) - size
+    low, high = start + np.maximum(n - 1, 0) // 2, start + np.minimum(n // 2, size - 1)
+    return np.where(n > 0, (ordered[low] + ordered[high]) / 2.0, np.nan).reshape(many, width)

@@ -54,8 +54,15 @@ def with_known(
     of: Callable[[tuple[int, ...]], tuple[Floats, Bools]],
 ) -> tuple[Floats, Bools]:
     """Value and whether it is known, (units, regions), from those of labels and unions. n: voxels (units, 7)."""
-    value = values_of(regions, n, definition, lambda labels: of(labels)[0])
-    sure = values_of(regions, n, definition, lambda labels: np.where(of(labels)[1], 0.0, np.nan))
+    found: dict[tuple[int, ...], tuple[Floats, Bools]] = {}
+
+    def once(labels: tuple[int, ...]) -> tuple[Floats, Bools]:
+        if labels not in found:
+            found[labels] = of(labels)
+        return found[labels]
+
+    value = values_of(regions, n, definition, lambda labels: once(labels)[0])
+    sure = values_of(regions, n, definition, lambda labels: np.where(once(labels)[1], 0.0, np.nan))
     known = ~np.isnan(sure) | (_present(regions, n) == 0)
     if definition.statistic.total == "labelled":
         known = known | np.array([0 in region.labels for region in regions])
