@@ -116,6 +116,13 @@ def test_a_level_without_a_column_is_an_error_where_it_was_asked_for() -> None:
     visit = make_reduction({"name": "v", "statistic": "mean", "hierarchy": {"levels": ["visit"]}})
     with pytest.raises(ConfigError, match=r"level 'visit' needs the column 'visit'.*found of these levels: side"):
         compare(*cohort(), definitions=[visit], replicates=199)
+    layers, scans = cohort()
+    games = [row for row in layers if row["method"] == "layer_shapley"]
+    with pytest.raises(ConfigError, match=r"layer_shapley_by_visit.*needs the column 'visit'"):
+        compare(games, scans, definitions=[visit], replicates=199)
+    (skipped,) = compare(games, scans, replicates=199)["cells"][0]["not_compared"]
+    assert skipped["definition"] == "layer_shapley_by_side_visit"
+    assert skipped["why"].startswith("hierarchy level 'visit' needs")
 
 
 def test_every_answer_that_moved_is_in_the_rows(found: dict[str, Any]) -> None:

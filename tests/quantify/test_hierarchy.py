@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,30 @@ def test_bounds_of_scans_become_bounds_of_subjects() -> None:
                 assert abs(found.value[i, label] - expected) <= room
                 inside += 1
     assert inside > 10
+
+
+def test_a_median_of_bounds_is_bounded_by_the_medians_of_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0..10, 6 and 6.5: the median lies in 6..6.5, which the median of the middles (6) would not say."""
+    maps, masks = zip(*[flat(1.0, 50)] * 3, strict=True)
+
+    def bounded(cell: Any, definition: Any) -> Any:
+        found = evaluate(cell, definition)
+        how, value, bound = found.how.copy(), found.value.copy(), found.error_bound.copy()
+        how[0, 6], value[:, 6], bound[0, 6] = HISTOGRAM, (5.0, 6.0, 6.5), 5.0
+        return found._replace(how=how, value=value, error_bound=bound)
+
+    monkeypatch.setattr(sys.modules[on_subjects.__module__], "evaluate", bounded)
+    found = evaluated(list(maps), list(masks), ["p"] * 3, [{}] * 3, hierarchy={"over": {"scan": "median"}})
+    assert (muscle(found), found.error_bound[0, 6], found.how[0, 6]) == (6.25, 0.25, HISTOGRAM)
+    assert (found.how[0, :6] == EXACT).all()
+
+
+def test_a_cell_of_which_no_scan_counts_has_no_subjects() -> None:
+    maps, masks, subjects, columns = case(2)
+    failed = [{**one, "status": "failed"} for one in columns]
+    for ratio in ("mean_of_ratios", "ratio_of_means"):
+        found = evaluated(maps, masks, subjects, failed, hierarchy={"levels": ["side"], "ratio": ratio})
+        assert found.value.shape == (0, 11)
 
 
 @pytest.mark.parametrize(

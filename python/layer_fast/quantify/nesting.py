@@ -73,6 +73,8 @@ def nesting_of(hierarchy: Hierarchy, scan_ids: Sequence[str], subjects: Subjects
 
 def _values(level: str, rows: Sequence[Mapping[str, Any]], where: str) -> list[str]:
     """The column of each scan as text, "" where it has no value."""
+    if not rows:
+        return []  # nobody to ask: a cell of which no scan counts
     if not any(level in row for row in rows):
         found = [name for name in LEVELS if any(name in row for row in rows)]
         raise ConfigError(f"{where}: hierarchy level {level!r} needs the column {level!r} of the cohort table, found "
