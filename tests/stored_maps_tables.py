@@ -32,11 +32,14 @@ def of_voxels(x: np.ndarray) -> tuple[float, ...]:
     return (x.size, x.sum(), (x * x).sum(), np.abs(x).sum(), np.maximum(x, 0).sum(), *ends)
 
 
-def tables(maps: list[np.ndarray], masks: list[np.ndarray], axis: str = "z") -> dict[str, pyarrow.Table]:
-    """layers, histograms and slices of float32 maps and uint8 masks (z, y, x); two scans a subject."""
+def tables(
+    maps: list[np.ndarray], masks: list[np.ndarray], axis: str = "z", subjects: list[str] | None = None
+) -> dict[str, pyarrow.Table]:
+    """layers, histograms and slices of float32 maps and uint8 masks (z, y, x); two scans a subject, or by name."""
     rows: dict[str, list[dict[str, Any]]] = {"layers": [], "histograms": [], "slices": []}
     for i, (s, mask) in enumerate(zip(maps, masks, strict=True)):
-        who = {"scan_id": f"s{i:03d}", "subject": f"p{i // 2:02d}", "label": ("case", "control")[i // 2 % 2], **KEY}
+        subject = subjects[i] if subjects else f"p{i // 2:02d}"
+        who = {"scan_id": f"s{i:03d}", "subject": subject, "label": ("case", "control")[i // 2 % 2], **KEY}
         m = np.array([of_voxels(s[mask == k]) for k in range(7)]).T
         found = map_region_rows(m[0].astype(int), **dict(zip(NAMES, m[1:], strict=True)), voxel_mm3=1.0)
         rows["layers"] += [{**who, "exposure": "unseen", "margin": 0.0, **row} for row in found]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fake_tables
-from layer_fast.quantify import FAMILIES, REDUCTIONS, claims_json, compare, make_reduction, summary
+from layer_fast.quantify import FAMILIES, HIERARCHY_PRESETS, REDUCTIONS, claims_json, compare, make_reduction, summary
 from layer_fast.quantify.stored import evaluate, stored_maps
 from stored_maps_tables import random_case, tables
 
@@ -99,7 +99,8 @@ def test_what_cannot_be_compared_says_why(found: dict[str, Any]) -> None:
     why = {one["definition"]: one["why"] for one in cell["not_compared"]}
     assert "no histograms" in why["median"] and "slice along z" in why["mean_minmax_slice_z"]
     compared = {row["definition"] for row in cell["definitions"]}
-    assert compared | set(why) == set(REDUCTIONS) and not compared & set(why)
+    assert compared | set(why) == {*REDUCTIONS, *HIERARCHY_PRESETS} and not compared & set(why)
+    assert "needs the column 'side'" in why["mean_minmax_volume_by_side"]
 
 
 def test_a_definition_of_ones_own_is_a_family_of_its_own() -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from layer_fast.errors import ConfigError
 from layer_fast.quantify import (
+    HIERARCHY_PRESETS,
     PRESETS,
     REDUCTIONS,
     STATISTICS,
@@ -59,6 +60,11 @@ CHANGES: list[tuple[str, Any]] = [
     ("groups.fascia.pooling", "union"),
     ("groups.most.weights", [1.0, 3.0]),
     ("groups", {}),
+    ("hierarchy", {"levels": ["side"]}),
+    ("hierarchy", {"levels": ["visit", "side"]}),
+    ("hierarchy", {"levels": ["side", "visit"]}),
+    ("hierarchy", {"over": {"scan": "median"}}),
+    ("hierarchy", {"slices": "y"}),
 ]
 
 
@@ -108,7 +114,18 @@ def test_hashes_do_not_move() -> None:
     assert REDUCTIONS["mean"].sha256_short == "1f256855e0a7"
 
 
-@pytest.mark.parametrize("found", [list(REDUCTIONS.values()), [make_reduction(FULL)]])
+def test_a_hierarchy_that_says_nothing_new_changes_no_hash() -> None:
+    for plain in ({}, {"levels": []}, {"over": {"scan": "mean"}}, {"ratio": "mean_of_ratios", "slices": None}):
+        one = make_reduction({**FULL, "hierarchy": plain})
+        assert one.sha256_short == make_reduction(FULL).sha256_short and "hierarchy" not in one.fields
+    short, written = {"levels": ["side"]}, {"levels": ["side"], "over": {"side": "mean", "scan": "mean"}}
+    hashes = {make_reduction({**FULL, "hierarchy": one}).sha256_short for one in (short, written)}
+    assert len(hashes) == 1
+    pooled = make_reduction({"name": "a", "statistic": "mean", "hierarchy": {"ratio": "ratio_of_means"}})
+    assert pooled.sha256_short != make_reduction({"name": "a", "statistic": "mean"}).sha256_short
+
+
+@pytest.mark.parametrize("found", [list(REDUCTIONS.values()), list(HIERARCHY_PRESETS.values()), [make_reduction(FULL)]])
 def test_yaml_round_trip(found: list[Reduction], tmp_path: Path) -> None:
     path = tmp_path / "d.yaml"
     path.write_bytes(reductions_yaml(found))
@@ -163,6 +180,18 @@ MEAN = {"name": "a", "statistic": "mean"}
         ({**MEAN, "groups": {"g": {"members": ["muscle"], "pooling": "weights", "weights": [1.0, 2.0]}}}, "found 2"),
         ({**MEAN, "groups": {"g": {"members": ["muscle"], "pooling": "sum_of_shares"}}}, "parts of one total"),
         ({**MEAN, "groups": {"g\n": {"members": ["muscle"]}}}, "names of letters"),
+        ({**MEAN, "hierarchy": {"levels": ["hospital"]}}, "hierarchy.levels.0"),
+        ({**MEAN, "hierarchy": {"levels": "side"}}, "hierarchy.levels"),
+        ({**MEAN, "hierarchy": {"levels": ["side", "side"]}}, "each once"),
+        ({**MEAN, "hierarchy": {"levels": [["side"]]}}, "hierarchy.levels.0"),
+        ({**MEAN, "hierarchy": {"over": {"side": "mean"}}}, "units of this hierarchy, scan, found 'side'"),
+        ({**MEAN, "hierarchy": {"over": {"slice": "mean"}}}, "found 'slice'"),
+        ({**MEAN, "hierarchy": {"over": {"subject": "median"}}}, "subjects are averaged"),
+        ({**MEAN, "hierarchy": {"over": {"scan": "max"}}}, "hierarchy.over.scan"),
+        ({**MEAN, "hierarchy": {"surprise": 1}}, "surprise"),
+        ({**MEAN, "statistic": "std", "hierarchy": {"ratio": "ratio_of_means"}}, "std is no quotient"),
+        ({**MEAN, "normalise": {"kind": "max", "scope": "slice", "axis": "y"}, "hierarchy": {"slices": "z"}},
+         "expected y, the axis of normalise"),
         ([], "expected a mapping"),
     ],
 )

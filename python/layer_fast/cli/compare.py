@@ -54,8 +54,17 @@ def _text(found: dict[str, Any]) -> str:
         if not cell["channel"] and cell["definitions"]:
             lines += ["", f"{cell['setup']} {cell['method']} {cell['model']} {cell['member']} {cell['fill']}".rstrip()]
             lines += grid([_line(row) for row in cell["definitions"]])
+            lines += [_hierarchy(one) for one in cell["hierarchies"]]
     lines += ["", f"{found['caption']} {found['disclaimer']}"]
     return "\n".join(plain(line) for line in lines)
+
+
+def _hierarchy(one: dict[str, Any]) -> str:
+    """Which answers another way from scans to subjects changes."""
+    moved = "; ".join(f"{QUESTIONS[c['question']]}: {c['plain']} becomes {c['answer']}" for c in one["changes"])
+    empty = "".join(f", {n} scans without {level}" for level, n in one["scans_without_value"].items() if n)
+    said = moved or (f"the answers of {one['base']}" if one["base"] else "not compared with a plain hierarchy")
+    return f"{one['definition']} ({one['hierarchy']}{empty}): {said}"
 
 
 def _line(row: dict[str, Any]) -> dict[str, str]:

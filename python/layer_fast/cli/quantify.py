@@ -11,7 +11,7 @@ from ..elsewhere import MapTable, quantify_map, write_table
 from ..elsewhere.table import check_out
 from ..errors import ConfigError
 from ..files import read_yaml
-from ..quantify import DEFAULT_REDUCTIONS, REDUCTIONS, Reduction, read_reductions
+from ..quantify import DEFAULT_REDUCTIONS, HIERARCHY_PRESETS, REDUCTIONS, Reduction, read_reductions
 from ..report.style import number, plain
 from ..report.terminal import grid
 
@@ -52,10 +52,11 @@ def definitions_of(word: str) -> list[Reduction]:
     """The definitions that a word of the command line means: a file of them, or a name."""
     if _is_file(word):
         return read_reductions(word)
-    if word not in REDUCTIONS:
+    known = {**REDUCTIONS, **HIERARCHY_PRESETS}
+    if word not in known:
         kinds = ", ".join(_FILES)
-        raise ConfigError(f"--definition {word}: expected a file ({kinds}) or one of {', '.join(REDUCTIONS)}")
-    return [REDUCTIONS[word]]
+        raise ConfigError(f"--definition {word}: expected a file ({kinds}) or one of {', '.join(known)}")
+    return [known[word]]
 
 
 def _layers(path: Path) -> dict[str, Any]:

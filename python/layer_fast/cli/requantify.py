@@ -139,7 +139,7 @@ def kept_tables(results: Path, definitions: list[Reduction]) -> dict[str, Any]:
     """histograms and slices, read only where a definition may ask for them and the run kept them."""
     from ..quantify.stored.exact import OF_MOMENTS
 
-    by_slice = [one for one in definitions if one.normalise.scope == "slice"]
+    by_slice = [one for one in definitions if one.normalise.scope == "slice" or one.hierarchy.slices is not None]
     ordered = [one for one in definitions if one not in by_slice and (
         one.statistic.name not in OF_MOMENTS or one.clip or one.sign != "none" or one.normalise.kind == "rank"
         or one.statistic.name == "pointing_game")]  # fmt: skip

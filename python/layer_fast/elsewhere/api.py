@@ -104,6 +104,9 @@ def _refuse_cohort(one: Reduction) -> None:
     if one.normalise.scope in ("subject", "cohort"):
         raise ConfigError(f"definition {one.name!r}: normalise scope {one.normalise.scope!r} needs the maps of a "
                           f"{one.normalise.scope}; a single map has the scopes slice and volume")  # fmt: skip
+    if not one.hierarchy.is_plain:
+        raise ConfigError(f"definition {one.name!r}: its hierarchy ({one.hierarchy.words}) joins the numbers of a "
+                          "run's tables (layer-fast requantify, compare); leave it out for a single map")  # fmt: skip
 
 
 def _check_mask(one: Reduction, case: Case) -> None:

@@ -10,6 +10,8 @@ from .families import FAMILIES, Family, family_of
 from .games_file import games
 from .gates import Gate
 from .guard_summary import guard_summary, guards_json
+from .hierarchies import HIERARCHY_PRESETS
+from .hierarchy import Hierarchy
 from .inference import Interval, difference_interval, holm, mean_interval, permutation_p
 from .margins import target_of_logits
 from .ordinal import Levels, rank_correlation, split_at
@@ -24,8 +26,10 @@ from .summary import CAPTION, DISCLAIMER, claims_json, summary
 from .tables import Cell, cells, columns
 
 __all__ = [
-    "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "FAMILIES", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS",
+    "CAPTION", "DEFAULT_REDUCTIONS", "DISCLAIMER", "FAMILIES",
+    "HIERARCHY_PRESETS", "LAYER_ROWS", "NUM_REGIONS", "PRESETS", "REDUCTIONS",
     "REGION_ORDER", "STATISTICS", "Auc", "Cell", "CellStatistics", "Claim", "Definition", "Family", "Gate", "Group",
+    "Hierarchy",
     "Interval", "Levels", "Reduction", "Region", "Settings", "StatisticFacts", "ablation", "analyse", "bin_edges",
     "cells", "claims_json", "cohort_statistics", "columns", "compare", "decide", "definition", "derive",
     "difference_interval", "family_of", "games", "guard_summary", "guards_json", "holm", "house_groups", "interactions",

@@ -36,6 +36,7 @@ class Subjects:
     degraded: int = 0  # scans that the model was not made for; they count, and the claim rule asks for none
     level: NDArray[np.int64] | None = None  # of ordered classes, 0 the lowest, -1 no level; None: not ordered
     foreign: tuple[str, ...] = ()  # labels that are of neither class, sorted
+    rows: Mapping[str, Mapping[str, Any]] | None = None  # the scans by scan_id, for what else a definition asks of them
 
     @property
     def in_class(self) -> NDArray[np.bool_]:
@@ -125,8 +126,8 @@ def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Se
     worst = tuple(exposure[n] for n in order)
     ordered = order_of(settings.positive, settings.negative)
     level = None if ordered is None else level_numbers([labels[n] for n in order], ordered)
-    left_out = dict(sorted(excluded.items()))
-    return Subjects(tuple(order), case, control, found, left_out, worst, degraded, level, tuple(sorted(foreign)))
+    left_out, strange = dict(sorted(excluded.items())), tuple(sorted(foreign))
+    return Subjects(tuple(order), case, control, found, left_out, worst, degraded, level, strange, scans)
 
 
 def _is_one_of(labels: set[Any], name: str) -> bool:

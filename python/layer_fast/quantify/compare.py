@@ -8,12 +8,16 @@
       "muscle": {"estimate" (mean of non_muscle less mean of muscle), "low", "high"},
       "answers": {question: answer}}],
    "families": [{"family", "definitions", "answers": {question: answer}, "agrees"}],
+   "hierarchies": [{"definition", "base", "hierarchy", "scans_without_value": {level: scans},
+      "changes": [{"question", "plain", "answer"}]}],
    "not_compared": [{"definition", "why"}]}],
  "setups": [{"setup", "question", "n_families", "changes", "answers": [{"answer", "families": ["METHOD: FAMILY"]}]}]}
 Questions: "top_mean" (layer with the highest equal-subject mean), "top_contrast" (layer with the largest D_k, or "no
 layer" where its p is not below alpha by Holm over the six layers), "muscle" ("muscle", "non_muscle" or "open": the
 interval of the paired difference holds 0 or is withheld). An answer "split" is of a family whose members differ, "none"
-of a definition without values. Numbers are floats in the definition's units, null where there is none.
+of a definition without values. A definition under another hierarchy (hierarchy.py) is of the family of its base, the
+same definition with the equal mean over scans; `changes` lists where their answers differ. Numbers are floats in the
+definition's units, null where there is none.
 """
 
 from __future__ import annotations
@@ -24,23 +28,24 @@ from typing import Any
 import numpy as np
 
 from ..config import VALUE_METHODS
-from .cohort import Settings, Subjects, region_values, subjects_of
-from .definitions import PRESETS
+from .cohort import Settings, Subjects, subjects_of
+from .compared import Chosen, Compared, of_cell
 from .draws import Draws
-from .families import families_dict, family_of
-from .folds import LogitSd, compares_scans, folded, reduced_per_sd
+from .families import families_dict
+from .folds import LogitSd, folded
+from .hierarchies import HIERARCHY_PRESETS
 from .inference import difference as class_difference
-from .inference import holm, mean_interval, permutation_p
+from .inference import holm, mean_interval
+from .permuted import permutation_p_of_many
 from .reduction import Reduction
 from .reductions import REDUCTIONS
 from .regions import LAYER_ROWS, REGION_ORDER, ROW_OF
-from .stored import NEEDS_VOLUMES, StoredMaps, evaluate, stored_maps
+from .stored import stored_maps
 from .summary import CAPTION, DISCLAIMER, _classifier, _spreads, clean, pairs_of, scans_by_id
 from .tables import Cell, cells
 
 SCHEMA_VERSION = 1
 QUESTIONS = ("top_mean", "top_contrast", "muscle")
-_HOUSE = [r.key for r in REGION_ORDER]
 
 
 def compare(
@@ -55,23 +60,27 @@ def compare(
     seed: int = 0,
     replicates: int = 1999,
 ) -> dict[str, Any]:
-    """Run definitions (default all of REDUCTIONS, and the value methods) on the stored tables; keys: see the module.
+    """Run definitions (default all of REDUCTIONS and HIERARCHY_PRESETS, and the value methods, which take the levels of
+    these hierarchies) on the stored tables; keys: see the module.
 
     layers, scans, targets: as in `summary` (layers may be the list that `cells` gives). histograms, slices: pyarrow
     tables of the run, None: definitions that need them are listed under not_compared. logit_sd: as in `summary`; only
-    one by fold changes an answer. Raises what `summary` raises.
+    one by fold changes an answer. Raises what `summary` raises, and ConfigError where one of `definitions` has a level
+    whose column is not in the scans (of presets: not_compared).
     """
     found = cells(layers)
     pairs = pairs_of(found, None, None, targets)
     by_scan = scans_by_id(scans)
     found = folded(found, by_scan, _spreads(found, logit_sd), _classifier)
-    chosen = list(REDUCTIONS.values()) if definitions is None else list(definitions)
+    presets = [*REDUCTIONS.values(), *HIERARCHY_PRESETS.values()]
+    chosen = Chosen(presets if definitions is None else definitions, strict=definitions is not None)
     maps = {id(one.cell): one for one in stored_maps(found, histograms, slices)}
     out = []
     for cell in found:
         settings = Settings(*pairs[cell.key["target"]], seed, replicates)
-        values, skipped = _values(cell, maps.get(id(cell)), chosen)
-        out.append(_cell(cell, subjects_of(cell, by_scan, settings), values, skipped, settings))
+        who = subjects_of(cell, by_scan, settings)
+        values, skipped = of_cell(cell, maps.get(id(cell)), who, chosen)
+        out.append(_cell(cell, who, values, skipped, settings))
     said = {"seed": seed, "replicates": replicates, "confidence": 0.95, "alpha": Settings().alpha,
             "questions": list(QUESTIONS)}  # fmt: skip
     return dict(clean({
@@ -80,41 +89,10 @@ def compare(
     }))  # fmt: skip
 
 
-def _values(
-    cell: Cell, maps: StoredMaps | None, chosen: Sequence[Reduction]
-) -> tuple[list[tuple[dict[str, Any], np.ndarray]], list[dict[str, str]]]:
-    """(facts, (scans, 11)) of each definition that can be compared, and why the others cannot."""
-    if maps is None:
-        name = cell.key["method"]
-        facts = {"definition": name, "definition_sha256": PRESETS[name].sha256_short, "how": "exact", "units": "target"}
-        return [(facts, region_values(cell, name))], []
-    done: list[tuple[dict[str, Any], np.ndarray]] = []
-    skipped = []
-    for one in chosen:
-        if one.statistic.facts.cohort:
-            skipped.append({"definition": one.name, "why": "a number of the cohort has no subjects to compare"})
-            continue
-        if cell.folds is not None and compares_scans(one):
-            skipped.append({"definition": one.name, "why": "maps of each fold's own model have no common extremes"})
-            continue
-        found = evaluate(maps, one)
-        keys = [f"{r.kind}:{r.name}" for r in found.regions]
-        if (found.how == NEEDS_VOLUMES).any():
-            skipped.append({"definition": one.name, "why": found.why})
-        elif missing := [key for key in _HOUSE if key not in keys]:
-            skipped.append({"definition": one.name, "why": f"it has no {missing[0]}"})
-        else:
-            how = "histogram" if found.how.any() else "exact"
-            facts = {"definition": one.name, "definition_sha256": one.sha256_short, "how": how, "units": one.units}
-            values = found.value[:, [keys.index(key) for key in _HOUSE]]
-            done.append((facts, reduced_per_sd(cell, values, one)))
-    return done, skipped
-
-
 def _cell(
     cell: Cell,
     who: Subjects,
-    values: list[tuple[dict[str, Any], np.ndarray]],
+    values: list[Compared],
     skipped: list[dict[str, str]],
     settings: Settings,
 ) -> dict[str, Any]:
@@ -122,21 +100,19 @@ def _cell(
     return {
         **cell.key, "n_subjects": len(who.names), "n_case": int(who.is_case.sum()),
         "n_control": int(who.is_control.sum()), "definitions": rows, "families": _families(rows),
-        "not_compared": skipped,
+        "hierarchies": _hierarchies(values, rows), "not_compared": skipped,
     }  # fmt: skip
 
 
-def _rows(
-    cell: Cell, who: Subjects, values: list[tuple[dict[str, Any], np.ndarray]], settings: Settings
-) -> list[dict[str, Any]]:
+def _rows(cell: Cell, who: Subjects, values: list[Compared], settings: Settings) -> list[dict[str, Any]]:
     """All definitions at once: one permutation of subjects, one bootstrap, columns side by side."""
-    x = who.mean(np.concatenate([v for _, v in values], axis=1)).reshape(len(who.names), len(values), len(REGION_ORDER))
+    x = _on_subjects(who, values)
     layers = x[:, :, list(LAYER_ROWS)]
     flat = layers.reshape(len(x), -1)
     case, control = who.split(flat)
     shape = layers.shape[1:]
     draws = Draws(settings.seed, "compare p", *cell.words)
-    p = permutation_p(case, control, draws, replicates=settings.replicates).reshape(shape)
+    p = permutation_p_of_many(case, control, draws, replicates=settings.replicates).reshape(shape)
     d = class_difference(case, control)[0].reshape(shape)
     there = ~np.isnan(layers)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -144,14 +120,27 @@ def _rows(
     gap = x[:, :, ROW_OF["group", "non_muscle"]] - x[:, :, ROW_OF["group", "muscle"]]
     interval = mean_interval(gap, Draws(settings.seed, "compare", *cell.words), replicates=settings.replicates)
     rows = []
-    for i, (facts, _) in enumerate(values):
+    for i, one in enumerate(values):
         muscle = {name: float(getattr(interval, name)[i]) for name in ("estimate", "low", "high")}
-        rows.append(_row(facts, mean[i], d[i], p[i], muscle, settings.alpha))
+        rows.append(_row(one, mean[i], d[i], p[i], muscle, settings.alpha))
     return rows
 
 
+def _on_subjects(who: Subjects, values: list[Compared]) -> np.ndarray:
+    """(subjects, definitions, 11): the mean over scans where nothing else was done."""
+    out = np.empty((len(who.names), len(values), len(REGION_ORDER)))
+    plain = [i for i, one in enumerate(values) if not one.hierarchy]
+    if plain:
+        together = np.concatenate([values[i].values for i in plain], axis=1)
+        out[:, plain] = who.mean(together).reshape(len(who.names), len(plain), len(REGION_ORDER))
+    for i, one in enumerate(values):
+        if one.hierarchy:
+            out[:, i] = one.values
+    return out
+
+
 def _row(
-    facts: dict[str, Any], mean: np.ndarray, d: np.ndarray, p: np.ndarray, muscle: dict[str, float], alpha: float
+    one: Compared, mean: np.ndarray, d: np.ndarray, p: np.ndarray, muscle: dict[str, float], alpha: float
 ) -> dict[str, Any]:
     top, most = _top(mean), _top(d)
     adjusted = holm(p)
@@ -162,7 +151,7 @@ def _row(
     }
     contrast = {} if most is None else {"estimate": d[most], "p": p[most], "p_holm": adjusted[most]}
     return {
-        **facts, "family": family_of(facts["definition"]),
+        **one.facts, "family": one.family,
         "top_mean": None if top is None else {"region": _name(top), "estimate": mean[top]},
         "top_contrast": None if most is None else {"region": _name(most), **contrast},
         "muscle": muscle, "answers": answers,
@@ -184,6 +173,22 @@ def _families(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         answers = {q: _one_answer([row["answers"][q] for row in mine]) for q in QUESTIONS}
         out.append({"family": name, "definitions": [row["definition"] for row in mine], "answers": answers,
                     "agrees": "split" not in answers.values()})  # fmt: skip
+    return out
+
+
+def _hierarchies(values: list[Compared], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The definitions under another hierarchy beside the same ones under the plain one: which answers change."""
+    answers = {row["definition"]: row["answers"] for row in rows}
+    out = []
+    for one in (v for v in values if v.hierarchy):
+        name = one.facts["definition"]
+        base = next((b for b in one.bases if b in answers), None)
+        moved = [] if base is None else [
+            {"question": q, "plain": answers[base][q], "answer": answers[name][q]}
+            for q in QUESTIONS if answers[base][q] != answers[name][q]
+        ]  # fmt: skip
+        out.append({"definition": name, "base": base, "hierarchy": one.hierarchy,
+                    "scans_without_value": one.empty, "changes": moved})  # fmt: skip
     return out
 
 

@@ -69,10 +69,12 @@ def one_sd(sd: float | ByFold | None) -> float | None:
     return None if isinstance(sd, Mapping) else sd
 
 
-def per_sd(cell: Cell, values: Float, power: int = 1) -> Float:
+def per_sd(cell: Cell, values: Float, power: int = 1, scans: Sequence[int] | None = None) -> Float:
     """(scans, ...) in logits to the `power` -> in SDs of each scan's own model; unchanged for a cell without folds, and
-    for one of a target that is no margin."""
+    for one of a target that is no margin. scans: the scan of every row, as any of its subject's; None: all in order."""
     sd = sd_of(cell)
+    if sd is not None and scans is not None:
+        sd = sd[list(scans)]
     return values if sd is None or not power else values / sd.reshape(-1, *[1] * (values.ndim - 1)) ** power
 
 
@@ -86,9 +88,9 @@ def sd_of(cell: Cell) -> Float | None:
     return cell.folds.sd if cell.folds is not None and cell.key["target"].startswith("margin:") else None
 
 
-def reduced_per_sd(cell: Cell, values: Float, definition: Reduction) -> Float:
+def reduced_per_sd(cell: Cell, values: Float, definition: Reduction, scans: Sequence[int] | None = None) -> Float:
     """`per_sd` of what a definition gives of a map."""
-    return per_sd(cell, values, _POWER.get(definition.units, 0))
+    return per_sd(cell, values, _POWER.get(definition.units, 0), scans)
 
 
 def compares_scans(definition: Reduction) -> bool:

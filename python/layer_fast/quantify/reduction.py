@@ -1,8 +1,8 @@
 """A reduction: how a map becomes one number per region, as data that can be written down, hashed and run.
 
 The order of the steps is fixed: the map is brought onto the mask's grid, inverted, its sign taken, clipped, normalised;
-then the statistic is taken per region and groups are pooled. YAML or JSON in, the same object out; unknown keys are
-refused. docs/guides/definitions.md explains every field.
+then the statistic is taken per region, groups are pooled, and scans become subjects by the hierarchy. YAML or JSON in,
+the same object out; unknown keys are refused. docs/guides/definitions.md explains every field.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import ConfigError
 from ..files import read_yaml
 from ..types import GROUPS, REGIONS
+from .hierarchy import PLAIN, QUOTIENTS, Hierarchy
 from .statistics import REQUIRED, STATISTICS, StatisticFacts, StatisticName, facts_dict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
@@ -158,6 +159,7 @@ class Reduction(_Strict):
     mask: MaskUse = MaskUse()
     statistic: Statistic
     groups: dict[str, Group] = Field(default_factory=house_groups)
+    hierarchy: Hierarchy = PLAIN  # no part of the hash while it is the plain one, which definitions had before it
 
     @field_validator("groups")
     @classmethod
@@ -182,11 +184,26 @@ class Reduction(_Strict):
                 raise ValueError(f"groups.{group}: sum_of_shares adds parts of one total, and {name} is none")
         return self
 
+    @model_validator(mode="after")
+    def _hierarchy_fits(self) -> Self:
+        name, spec = self.statistic.name, self.hierarchy
+        if spec.ratio == "ratio_of_means" and name not in QUOTIENTS:
+            raise ValueError(f"hierarchy.ratio: {name} is no quotient; ratio_of_means goes with {', '.join(QUOTIENTS)}")
+        if spec.slices is not None and self.normalise.axis not in (None, spec.slices):
+            raise ValueError(f"hierarchy.slices: expected {self.normalise.axis}, the axis of normalise, since a run "
+                             f"keeps slices along one axis, found {spec.slices}")  # fmt: skip
+        return self
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """JSON-ready: defaults written out, what does not apply left out, and so is the plain hierarchy."""
+        plain = {"hierarchy"} if self.hierarchy.is_plain else None
+        return self.model_dump(mode="json", exclude_none=True, exclude=plain)
+
     @property
     def canonical(self) -> str:
-        """The definition as JSON with sorted keys, defaults written out, parameters that do not apply left out."""
-        fields = self.model_dump(mode="json", exclude_none=True)
-        return json.dumps(fields, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+        """`fields` as JSON with sorted keys."""
+        return json.dumps(self.fields, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
     @property
     def sha256_short(self) -> str:
@@ -265,5 +282,5 @@ def reductions_yaml(found: list[Reduction]) -> bytes:
     """The definitions as the YAML file that `read_reductions` takes."""
     import yaml
 
-    fields = [one.model_dump(mode="json", exclude_none=True) for one in found]  # groups keep their order
+    fields = [one.fields for one in found]  # groups keep their order
     return bytes(yaml.safe_dump(fields, sort_keys=False), "utf-8")

@@ -15,6 +15,7 @@ from .bounds import Binned, binned, transformed_bins
 from .exact import LINE_ROUNDING, Exact, exact
 from .maps import StoredMaps
 from .moments import Floats
+from .per_slice import per_slice
 from .regions import values_of
 
 EXACT, HISTOGRAM, NEEDS_VOLUMES = 0, 1, 2
@@ -37,9 +38,13 @@ def evaluate(maps: StoredMaps, definition: Reduction) -> Evaluated:
     """Raises ConfigError for groups that do not fit and for maps whose values are not what the statistic needs."""
     regions = regions_of(dict(enumerate(REGIONS)), definition)
     voxels = np.stack([maps.moments.n[:, list(r.labels)].sum(axis=1) for r in regions], axis=1)
-    if why := _refused(maps, definition):
+    if why := refused(maps, definition):
         nothing = np.full(voxels.shape, np.nan)
         return Evaluated(regions, nothing, nothing, np.full(voxels.shape, NEEDS_VOLUMES, np.int8), voxels, why)
+    if definition.hierarchy.slices is not None:
+        value, known, why = per_slice(maps, definition, regions)
+        how = np.where(known, EXACT, NEEDS_VOLUMES).astype(np.int8)
+        return Evaluated(regions, value, np.where(known, 0.0, np.nan), how, voxels, "" if known.all() else why)
     found = exact(maps, definition, regions)
     how = np.where(found.known, EXACT, NEEDS_VOLUMES).astype(np.int8)
     value, bound = found.value.copy(), np.where(found.known, 0.0, np.nan)
@@ -54,7 +59,7 @@ def evaluate(maps: StoredMaps, definition: Reduction) -> Evaluated:
     return Evaluated(regions, value, bound, how, voxels, why)
 
 
-def _refused(maps: StoredMaps, definition: Reduction) -> str:
+def refused(maps: StoredMaps, definition: Reduction) -> str:
     """Why no stored statistic can do, whatever the numbers."""
     if definition.mask.kind != "hard":
         return f"a mask that is {definition.mask.kind} weighs other voxels"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +11,13 @@ from ...errors import ConfigError
 from ..definition_regions import DefinitionRegion
 from ..reduction import Reduction
 from .maps import StoredMaps
-from .moments import Bools, Floats, Known, Line, Moments, folded, inverted, normaliser, shifted, signed
+from .moments import Bools, Floats, Known, Line, Moments, folded, inverted, normalised, normaliser, signed
+from .quotients import quotient, summed
 from .regions import values_of
 
 OF_SUMS = ("sum", "mean", "part_of_total_mean", "share", "energy_pointing_game", "inside_total_ratio", "enrichment")
 LINE_ROUNDING = 1e-5  # a line of large numbers may carry the maximum a little above 1
+NO_SUMS = "it does not follow from sums, minimum and maximum"
 OF_MOMENTS = (*OF_SUMS, "min", "max", "std", "variance", "pointing_game")
 
 
@@ -36,19 +39,35 @@ def exact(maps: StoredMaps, definition: Reduction, regions: list[DefinitionRegio
     if m is None:
         return Exact(nothing, np.zeros(nothing.shape, bool), None, line, why)
     name = definition.statistic.name
-    _check_needs(m, definition)
+    check_needs(m, definition)
     if name not in OF_MOMENTS:
         nan_map = _without_value(maps, line)
         known = np.broadcast_to(nan_map[:, None], nothing.shape) | (_present(regions, m.n) == 0)
         return Exact(nothing, known, m, line, f"{name} needs the order of the voxels")
-    value = values_of(regions, m.n, definition, lambda labels: _statistic(m, definition, labels)[0])
-    sure = values_of(
-        regions, m.n, definition, lambda labels: np.where(_statistic(m, definition, labels)[1], 0.0, np.nan)
-    )
-    known = ~np.isnan(sure) | (_present(regions, m.n) == 0)
+    value, known = with_known(regions, m.n, definition, lambda labels: statistic_of(m, definition, labels))
+    return Exact(value, known, m, line, NO_SUMS)
+
+
+def with_known(
+    regions: list[DefinitionRegion],
+    n: Floats,
+    definition: Reduction,
+    of: Callable[[tuple[int, ...]], tuple[Floats, Bools]],
+) -> tuple[Floats, Bools]:
+    """Value and whether it is known, (units, regions), from those of labels and unions. n: voxels (units, 7)."""
+    found: dict[tuple[int, ...], tuple[Floats, Bools]] = {}
+
+    def once(labels: tuple[int, ...]) -> tuple[Floats, Bools]:
+        if labels not in found:
+            found[labels] = of(labels)
+        return found[labels]
+
+    value = values_of(regions, n, definition, lambda labels: once(labels)[0])
+    sure = values_of(regions, n, definition, lambda labels: np.where(once(labels)[1], 0.0, np.nan))
+    known = ~np.isnan(sure) | (_present(regions, n) == 0)
     if definition.statistic.total == "labelled":
         known = known | np.array([0 in region.labels for region in regions])
-    return Exact(np.where(known, value, np.nan), known, m, line, "it does not follow from sums, minimum and maximum")
+    return np.where(known, value, np.nan), known
 
 
 def transformed(maps: StoredMaps, definition: Reduction) -> tuple[Moments | None, Line | None, str]:
@@ -60,7 +79,7 @@ def transformed(maps: StoredMaps, definition: Reduction) -> tuple[Moments | None
     if by_slice and (maps.slices is None or maps.slices.axis != spec.axis):
         return None, None, f"it needs the sums per slice along {spec.axis}, which this run did not keep (option store)"
     m = maps.slices.moments if by_slice and maps.slices is not None else maps.moments
-    _check_invertible(m, definition)
+    check_invertible(m, definition)
     m = signed(inverted(m, definition.invert), definition.sign)
     if spec.kind == "none":
         return m, None, ""
@@ -70,9 +89,7 @@ def transformed(maps: StoredMaps, definition: Reduction) -> tuple[Moments | None
     units = np.arange(len(m.n))
     pool = {"subject": maps.subject, "cohort": np.zeros(scans, np.int64)}.get(spec.scope, units)
     line = normaliser(m, definition, pool)
-    t = shifted(m, line.scale, line.shift)
-    ok = line.known
-    t = Moments(t.n, *(type(k)(k.x, k.known & ok) for k in (t.s, t.sq, t.abs, t.pos, t.low, t.high)))
+    t = normalised(m, line)
     return (folded(t, maps.slices.scan, scans), None, "") if by_slice and maps.slices is not None else (t, line, "")
 
 
@@ -87,14 +104,16 @@ def _present(regions: list[DefinitionRegion], n: Floats) -> Floats:
     return np.stack([n[:, list(region.labels)].sum(axis=1) for region in regions], axis=1)
 
 
-def _check_invertible(m: Moments, definition: Reduction) -> None:
+def check_invertible(m: Moments, definition: Reduction) -> None:
+    """ConfigError where 1 - s is asked of a map that leaves 0..1."""
     low, high = np.nanmin(m.low.x, initial=np.inf), np.nanmax(m.high.x, initial=-np.inf)
     if definition.invert == "one_minus" and not (low >= -1e-6 and high <= 1 + 1e-6):
         raise ConfigError(f"definition {definition.name!r}: invert 'one_minus' expects maps in 0..1, found {low:g} to "
                           f"{high:g}; 'negate' turns any map over")  # fmt: skip
 
 
-def _check_needs(m: Moments, definition: Reduction) -> None:
+def check_needs(m: Moments, definition: Reduction) -> None:
+    """ConfigError where values are not what the statistic needs."""
     needs = definition.statistic.needs
     columns = slice(1, None) if definition.statistic.total == "labelled" else slice(None)
     low, high = m.low.x[:, columns][m.low.known[:, columns]], m.high.x[:, columns][m.high.known[:, columns]]
@@ -106,7 +125,7 @@ def _check_needs(m: Moments, definition: Reduction) -> None:
                           "negative or absolute, or normalise")  # fmt: skip
 
 
-def _statistic(m: Moments, definition: Reduction, labels: tuple[int, ...]) -> tuple[Floats, Bools]:
+def statistic_of(m: Moments, definition: Reduction, labels: tuple[int, ...]) -> tuple[Floats, Bools]:
     """(scans,) value and whether it is known, of the union of the labels."""
     stat, own = definition.statistic, list(labels)
     total = list(range(1, 7)) if stat.total == "labelled" else list(range(7))
@@ -114,31 +133,21 @@ def _statistic(m: Moments, definition: Reduction, labels: tuple[int, ...]) -> tu
     there = m.n > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         if stat.name in OF_SUMS:
-            s, known = _sum(m, own)
-            s_t, all_known = _sum(m, total)
-            if stat.name in ("sum", "mean"):
-                return (s if stat.name == "sum" else s / n), known
-            if stat.name == "part_of_total_mean":
-                return np.where(np.isnan(s_t), np.nan, s / n_t), known & all_known
-            per_voxel = stat.name == "enrichment" or bool(stat.weighted)
-            ratio = (s / n) / (s_t / n_t) if per_voxel else s / s_t
-            return np.where(s_t > 0, ratio, np.nan), known & all_known
+            s, known = summed(m, own)
+            if stat.name == "sum":
+                return s, known
+            s_t, all_known = summed(m, total)
+            return quotient(definition, s, n, s_t, n_t), known & (all_known | (stat.name == "mean"))
         if stat.name in ("min", "max"):
             end = m.low if stat.name == "min" else m.high
             return _extreme(m, end, own, stat.name), np.asarray((end.known | ~there)[:, own].all(axis=1))
         if stat.name == "pointing_game":
             return _pointing_game(m, own, total, bool(stat.weighted))
-        s, known = _sum(m, own)
+        s, known = summed(m, own)
         mean = s / n
         variance = np.maximum(np.where(there, m.sq.x, 0.0)[:, own].sum(axis=1) / n - mean * mean, 0.0)
         known = known & (m.sq.known | ~there)[:, own].all(axis=1)
         return (variance if stat.name == "variance" else np.sqrt(variance)), known
-
-
-def _sum(m: Moments, labels: list[int]) -> tuple[Floats, Bools]:
-    there = m.n > 0
-    known = (m.s.known | ~there)[:, labels].all(axis=1)
-    return np.where(there, m.s.x, 0.0)[:, labels].sum(axis=1), np.asarray(known)
 
 
 def _extreme(m: Moments, ends: Known, labels: list[int], name: str) -> Floats:

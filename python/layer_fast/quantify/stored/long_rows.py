@@ -9,15 +9,18 @@ import numpy as np
 
 from ..cohort import Subjects
 from ..reduction import Reduction
-from .evaluate import HOW, NEEDS_VOLUMES, evaluate
+from .evaluate import HOW, NEEDS_VOLUMES, Evaluated, evaluate
 from .gain import gain
 from .maps import StoredMaps
+from .on_subjects import OnSubjects, on_subjects
 
 SubjectsOf = Callable[[StoredMaps], Subjects]
+Who = dict[str, list[Any]]  # scan_id, subject, label of each row
 
 
 def long_tables(maps: StoredMaps, definitions: Sequence[Reduction], subjects: SubjectsOf, schema: Any) -> Iterator[Any]:
-    """pyarrow tables of `schema` (EVALUATED_COLUMNS), one per definition. A gain has a row per region and no scan.
+    """pyarrow tables of `schema` (EVALUATED_COLUMNS), one per definition. A gain has a row per region and no scan;
+    a definition with another hierarchy than the plain one has a second table, of subjects.
 
     subjects: who is case and who control in a cell. Raises ConfigError for a definition that does not fit the maps.
     """
@@ -28,19 +31,37 @@ def long_tables(maps: StoredMaps, definitions: Sequence[Reduction], subjects: Su
             yield _gain_table(maps, definition, subjects(maps), common, schema)
         else:
             yield _scan_table(maps, definition, common, schema)
+            if not definition.hierarchy.is_plain and (who := subjects(maps)).names:
+                yield _subject_table(maps, definition, who, common, schema)
 
 
 def _scan_table(maps: StoredMaps, definition: Reduction, common: dict[str, str], schema: Any) -> Any:
-    found = evaluate(maps, definition)
-    scans, regions = found.value.shape
-    labels = [r.labels[0] if r.kind != "group" else None for r in found.regions]
-    who = {"scan_id": list(maps.scan_ids), **{n: maps.cell.per_scan(n) for n in ("subject", "label")}}
+    who: Who = {"scan_id": list(maps.scan_ids), **{n: maps.cell.per_scan(n) for n in ("subject", "label")}}
+    return _evaluated_table(evaluate(maps, definition), who, common, schema)
+
+
+def _subject_table(
+    maps: StoredMaps, definition: Reduction, subjects: Subjects, common: dict[str, str], schema: Any
+) -> Any:
+    """No scan, and no label where a subject's scans have several."""
+    given = maps.cell.per_scan("label")
+    labels = [{given[i] for i in scans} for scans in subjects.scans]
+    who: Who = {"scan_id": [None] * len(labels), "subject": list(subjects.names),
+           "label": [one.pop() if len(one) == 1 else None for one in labels]}  # fmt: skip
+    return _evaluated_table(on_subjects(maps, definition, subjects), who, common, schema)
+
+
+def _evaluated_table(
+    found: Evaluated | OnSubjects, who: Who, common: dict[str, str], schema: Any
+) -> Any:
+    rows, regions = found.value.shape
+    labels = [r.label_value for r in found.regions]
     columns = {
-        **{name: _texts(values, np.repeat(np.arange(scans), regions)) for name, values in who.items()},
-        **{name: _texts([text], np.zeros(scans * regions, np.int64)) for name, text in common.items()},
-        "region": _texts([r.name for r in found.regions], np.tile(np.arange(regions), scans)),
-        "region_kind": _texts([r.kind for r in found.regions], np.tile(np.arange(regions), scans)),
-        "label_value": _tiled(labels, scans), "n_voxels": found.n.ravel().astype(np.int64),
+        **{name: _texts(values, np.repeat(np.arange(rows), regions)) for name, values in who.items()},
+        **{name: _texts([text], np.zeros(rows * regions, np.int64)) for name, text in common.items()},
+        "region": _texts([r.name for r in found.regions], np.tile(np.arange(regions), rows)),
+        "region_kind": _texts([r.kind for r in found.regions], np.tile(np.arange(regions), rows)),
+        "label_value": _tiled(labels, rows), "n_voxels": found.n.ravel().astype(np.int64),
         "value": found.value.ravel(), "error_bound": found.error_bound.ravel(),
         "how": _texts(list(HOW), found.how.ravel()),
         "reason": _texts(["", found.why], (found.how.ravel() == NEEDS_VOLUMES).astype(np.int64)),

@@ -109,6 +109,12 @@ class Line:
     known: Bools
 
 
+def normalised(m: Moments, line: Line) -> Moments:
+    """Every unit by its line; unknown where the line is."""
+    t = shifted(m, line.scale, line.shift)
+    return Moments(t.n, *(Known(k.x, k.known & line.known) for k in (t.s, t.sq, t.abs, t.pos, t.low, t.high)))
+
+
 def normaliser(m: Moments, definition: Reduction, pool: NDArray[np.int64]) -> Line:
     """The line of normalisation. pool (units,): units of one number share minimum, sum, ... (a subject's scans)."""
     spec = definition.normalise

@@ -32,6 +32,7 @@ def definitions(found: dict[str, Any]) -> dict[str, Any]:
         "cells": [_cell(c) for c in sorted(cells, key=cell_order)],
         "families": [{"name": f["name"], "members": ", ".join(f["members"]), "why": f["why"], "alike": f["alike"]}
                      for f in found["families"]],
+        "hierarchies": _hierarchies(primary(found["cells"])),
         "skipped": _skipped(found["cells"]),
     }  # fmt: skip
 
@@ -75,6 +76,19 @@ def _cell(cell: dict[str, Any]) -> dict[str, Any]:
             "muscle": f"{interval(first['muscle'], 3, size)} ({first['definition']})",
         })  # fmt: skip
     return {"title": cell_name(cell), "rows": rows}
+
+
+def _hierarchies(cells: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """How many definitions stand beside themselves under another hierarchy, and which answers change; None: none do."""
+    found = [(cell, one) for cell in sorted(cells, key=cell_order) if not cell["channel"]
+             for one in cell.get("hierarchies", []) if one["base"] is not None]  # fmt: skip
+    rows = [
+        {"title": cell_name(cell), "definition": one["definition"], "hierarchy": one["hierarchy"],
+         "question": QUESTIONS.get(c["question"], c["question"]),
+         "plain": _said(c["plain"]), "answer": _said(c["answer"])}
+        for cell, one in found for c in one["changes"]
+    ]  # fmt: skip
+    return {"n": len(found), "rows": rows} if found else None
 
 
 def _skipped(cells: list[dict[str, Any]]) -> list[dict[str, str]]:
