@@ -13,7 +13,7 @@ import layer_fast as lf
 import tiny
 from layer_fast.cli.summary_files import write_summary
 from layer_fast.errors import ConfigError
-from layer_fast.guards import perturbed
+from layer_fast.guards import PERTURBATIONS, label_dice, perturbed
 from layer_fast.tables import GUARD_COLUMNS
 
 ALL = ("leakage", "nulls", "mask_perturbation")
@@ -46,6 +46,15 @@ def test_every_variant_has_seven_rows_a_scan(out: Path) -> None:
         for method in ("layer_shapley", "layer_ablation"):
             assert len(rows(out, scan_id=scan, method=method)) == 4 * 7
     assert set(rows(out)[0]) == set(GUARD_COLUMNS)
+
+
+def test_every_variant_says_how_far_it_is_from_the_runs_mask(out: Path) -> None:
+    for how in PERTURBATIONS:
+        expected = list(label_dice(tiny.labels(), perturbed(tiny.labels(), how)))
+        for method in ("gradcam", "layer_shapley", "layer_ablation"):
+            found = [r["dice"] for r in rows(out, scan_id="s000", method=method, variant=f"mask:{how}")]
+            assert found == pytest.approx(expected)
+    assert all(r["dice"] is None for r in rows(out) if not r["variant"].startswith("mask:"))
 
 
 def test_mean_of_the_map_is_the_one_of_the_layer_table(out: Path) -> None:

@@ -2,10 +2,10 @@
 
 from .leakage import Leakage, leakage
 from .nulls import NullResult, depth_nulls, lateral_nulls, other_mask_nulls
-from .perturb import PERTURBATIONS, perturbed
+from .perturb import LEAST_DICE, PERTURBATIONS, label_dice, perturbed
 from .randomisation import Randomisation, randomisation, randomised
 
 __all__ = [
-    "PERTURBATIONS", "Leakage", "NullResult", "Randomisation", "depth_nulls", "lateral_nulls", "leakage",
-    "other_mask_nulls", "perturbed", "randomisation", "randomised",
+    "LEAST_DICE", "PERTURBATIONS", "Leakage", "NullResult", "Randomisation", "depth_nulls", "label_dice",
+    "lateral_nulls", "leakage", "other_mask_nulls", "perturbed", "randomisation", "randomised",
 ]  # fmt: skip

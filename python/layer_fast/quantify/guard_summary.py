@@ -21,7 +21,7 @@ from .tables import to_float
 
 QUESTIONS = {
     "geometry_and_confounders": "could thickness, mask, person or scanner have told the classes apart as well?",
-    "mask_sensitivity": "is the same layer on top under masks that are a voxel off, or another rater's?",
+    "mask_sensitivity": "is the same layer on top under masks that are up to a voxel off, or another rater's?",
     "leakage": "how much of a layer's mean may come from its neighbours, by the size of the map's cells alone?",
     "border": "does the layer's number come from its border rather than from its core?",
     "null_depth": "is the map higher in the layer than in layers of its thickness at other depths?",

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from .._version import __version__
 from ..files import write_atomic
 from .guard_maps import border_case, leakage_case, null_case
-from .guard_masks import mask_fires
+from .guard_masks import READERS, mask_fires
 from .guard_models import BLIND, SETUPS, SOUND, inversion_fires, randomisation_fires
 from .guard_tables import CONFOUNDED, GENUINE, geometry_fires
 
@@ -71,10 +71,11 @@ def cases(quick: bool) -> Iterator[Case]:
             fires = partial(geometry_fires, name, subjects, effect)
             yield Case("geometry_and_confounders", name in CONFOUNDED, f"{name}, {subjects} subjects", few, fires)
     for subjects in (40,) if quick else (20, 40, 130):
-        for layer in (3, 5) if quick else (1, 2, 3, 4, 5):
-            for planted in (True, False):
-                fires = partial(mask_fires, layer, planted, subjects)
-                yield Case("mask_sensitivity", planted, f"layer {layer}, {subjects} subjects", few // 2, fires)
+        for name, reader in READERS.items():
+            for layer in reader.layers[-1:] if quick else reader.layers:
+                fires = partial(mask_fires, name, layer, subjects)
+                case = f"{name}, layer {layer}, {subjects} subjects"
+                yield Case("mask_sensitivity", reader.planted, case, few // 2, fires)
     for planted in (True, False):
         many = 60 if quick else 1200
         yield Case("leakage", planted, "a neighbour responds", many, partial(_leak, planted))
