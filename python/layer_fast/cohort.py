@@ -87,10 +87,12 @@ def run_cohort(
             )
             times = source.times()
         counts: Counter[str] = Counter()
-        pairs = _records(refs, ledger, pipeline, current, counts)
+        good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")]
+        others = pipeline.other_masks([] if stop is not None and stop.is_set() else good)
+        pairs = _records(refs, ledger, pipeline, current, counts, others)
         write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
         _refresh_pictures(refs, pictures, current)
-        _randomise(out, refs, pipeline, current)
+        _randomise(out, good[:SCANS], pipeline)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
         spent = {"seconds": times.seconds, "lanes": pipeline.lanes, "reused": len(known)}
@@ -186,13 +188,16 @@ def _is_bad(record: ScanRecord) -> bool:
 
 
 def _records(
-    refs: list[ScanRef], ledger: Ledger, pipeline: Pipeline, current: dict[str, Status], counts: Counter[str]
-) -> Iterator[tuple[ScanRef, ScanRecord]]:
-    """Every scan with its record, in table order, counted by status; without a record of this run it is "pending"."""
+    refs: list[ScanRef], ledger: Ledger, pipeline: Pipeline, current: dict[str, Status], counts: Counter[str],
+    others: dict[str, list[dict[str, Any]]],
+) -> Iterator[tuple[ScanRef, ScanRecord]]:  # fmt: skip
+    """Every scan with its record, in table order, counted by status; without a record of this run it is "pending".
+    others: by scan_id, rows of guards.parquet that follow from more than the scan and so are in no record."""
     for ref in refs:
         found = ledger.read(ref.scan_id) if ref.scan_id in current else None
         record = found[0] if found is not None else ScanRecord(ref.scan_id, "", "pending")
         set_exposure(record.scan, record.layers, pipeline.models, ref.subject)
+        record.guards += others.get(ref.scan_id, [])
         counts[record.status] += 1
         yield ref, record
 
@@ -209,13 +214,12 @@ def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: d
             path.unlink()
 
 
-def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict[str, Status]) -> None:
-    """randomisation.json, from the first good scans of the table; without the guard an older one goes."""
+def _randomise(out: Path, good: list[ScanRef], pipeline: Pipeline) -> None:
+    """randomisation.json, from these scans; without the guard an older one goes."""
     path = out / "randomisation.json"
     if "randomisation" not in pipeline.config.guards:
         path.unlink(missing_ok=True)
         return
-    good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
     rows = pipeline.randomisation(good)
     write_atomic(path, _json({"scans": [ref.scan_id for ref in good], "models": rows}))
 

@@ -150,8 +150,10 @@ def test_the_guide_shows_the_dice_by_thickness() -> None:
 
 
 def test_the_odd_voxel_is_taken_by_the_commoner_neighbour_else_the_deeper() -> None:
-    assert depth(perturbed(column(4, 4, 4, 4, 5, 5, 5, 6, 6), "erode")) == [4, 4, 4, 4, 4, 5, 5, 6, 6]
-    assert depth(perturbed(column(4, 4, 4, 5, 5, 5, 6, 6, 6, 6), "erode")) == [4, 4, 4, 5, 5, 6, 6, 6, 6, 6]
+    more_above = column(*[4] * 5, *[5] * 3, *[6] * 4)
+    assert depth(perturbed(more_above, "erode")) == [*[4] * 6, *[5] * 2, *[6] * 4]
+    more_below = column(*[4] * 4, *[5] * 3, *[6] * 5)
+    assert depth(perturbed(more_below, "erode")) == [*[4] * 4, *[5] * 2, *[6] * 6]
     assert depth(perturbed(column(6, 6, 6, 6, 5, 5, 6, 6, 6, 6), "erode")) == [6, 6, 6, 6, 5, 6, 6, 6, 6, 6]
 
 

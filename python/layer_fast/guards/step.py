@@ -24,9 +24,10 @@ from .perturb import PERTURBATIONS, label_dice, perturbed
 
 Rows = list[dict[str, Any]]
 Numbers = NDArray[np.float64]
-_EMPTY: dict[str, Any] = dict.fromkeys(
-    ("dice", "value", "leakage_in", "leakage_from", "border_share", "border_mean", "core_mean", "null_mean", "null_p", "null_n")
-)
+_EMPTY: dict[str, Any] = dict.fromkeys((
+    "dice", "value", "leakage_in", "leakage_from", "border_share", "border_mean", "core_mean", "null_mean", "null_p",
+    "null_n",
+))  # fmt: skip
 
 
 class Variant(NamedTuple):
@@ -69,24 +70,25 @@ def _of_maps(
     scan: Scan, mask: LayerMask, explanations: list[Explanation], lane: Lane, facts: RunFacts
 ) -> Iterator[dict[str, Any]]:
     asked, leaks = lane.config.guards, dict[tuple[int, ...], Leakage]()
-    for key, values in _maps(explanations, mask, facts):
+    for key, values in each_map(explanations, mask, facts):
         grid = (values.shape[0], values.shape[1], values.shape[2])
         coarse = key["method"] in CAM_METHODS and ("leakage" in asked or "border" in asked)
         if coarse:
             if grid not in leaks:
                 leaks[grid] = leakage(mask.labels, grid, threads=lane.op_threads)
-            yield from _leakage_rows(key, leaks[grid], values, _counts(mask))
+            yield from _leakage_rows(key, leaks[grid], values, label_counts(mask))
         if "nulls" in asked:
             for name, null in (("depth", depth_nulls), ("lateral", lateral_nulls)):
                 drawn = null(values, mask.labels, depth_axis=facts.depth_axis, threads=lane.op_threads)
-                yield from null_rows(key, f"null:{name}", drawn, _counts(mask))
+                yield from null_rows(key, f"null:{name}", drawn, label_counts(mask))
     if "mask_perturbation" in asked:
         for other in mask_variants(scan, mask, facts.depth_axis):  # one at a time in memory
-            for key, values in _maps(explanations, mask, facts):
-                yield from _value_rows(key, other, _map_means(values, other.mask, lane.op_threads), _counts(other.mask))
+            for key, values in each_map(explanations, mask, facts):
+                means = _map_means(values, other.mask, lane.op_threads)
+                yield from _value_rows(key, other, means, label_counts(other.mask))
 
 
-def _maps(
+def each_map(
     explanations: list[Explanation], mask: LayerMask, facts: RunFacts
 ) -> Iterator[tuple[dict[str, Any], NDArray[np.float32]]]:
     """Every map (z, y, x) of a scan with the columns that name its cell."""
@@ -106,7 +108,7 @@ def _of_values(
         fill = lane.config.fills[0]
         logits = coalition_logits(model_input, other.mask, lane, package, (fill,))[fill]
         targets = package.target_values(logits, facts.kind)
-        there = _counts(other.mask)
+        there = label_counts(other.mask)
         for method in VALUE_METHODS:
             if method in facts.methods:
                 key = {**_key(explanation, method, fill, mask, facts), "channel": ""}
@@ -158,7 +160,7 @@ def _map_means(values: NDArray[np.float32], mask: LayerMask, threads: int) -> Nu
     return np.asarray(found.mean()[0], np.float64)
 
 
-def _counts(mask: LayerMask) -> NDArray[np.int64]:
+def label_counts(mask: LayerMask) -> NDArray[np.int64]:
     return np.bincount(mask.labels.ravel(), minlength=NUM_LAYERS + 1).astype(np.int64)
 
 

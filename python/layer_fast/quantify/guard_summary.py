@@ -26,6 +26,7 @@ QUESTIONS = {
     "border": "does the layer's number come from its border rather than from its core?",
     "null_depth": "is the map higher in the layer than in layers of its thickness at other depths?",
     "null_lateral": "is the map higher in the layer than where it is shifted sideways?",
+    "null_other_masks": "does the map follow the layer of its own scan better than that of other subjects?",
     "randomisation": "does the map change when what the model has learned is shuffled?",
     "low_information": "are there maps without content, tiny layers, or layers thinner than the modality resolves?",
 }
@@ -37,6 +38,7 @@ _FLAGS = {
     ("", "border"): ("border_driven", "border_share", "mean share of each layer that is read from shared cells"),
     ("null:depth", "null_depth"): ("like_elsewhere", "null_p", "median p of each layer"),
     ("null:lateral", "null_lateral"): ("like_elsewhere", "null_p", "median p of each layer"),
+    ("null:other_masks", "null_other_masks"): ("like_elsewhere", "null_p", "median p of each layer"),
 }
 _KEY = (*_CELL, "variant", "region")
 _NUMBERS = ("leakage_in", "border_share", "null_p", "null_n")

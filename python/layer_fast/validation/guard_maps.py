@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
-from ..guards import depth_nulls, leakage
+from ..guards import NullResult, depth_nulls, in_less_out, leakage
 from ..types import NUM_LAYERS
 
 Labels = NDArray[np.uint8]
@@ -82,3 +82,18 @@ def null_case(planted: bool, seed: int) -> bool:
     if not planted:
         values = values + 3.0 * coarse((labels == k).astype(np.float64), grid)
     return bool(depth_nulls(np.asarray(values, np.float32), labels).p[k] > 0.05)
+
+
+def other_masks_case(planted: bool, seed: int) -> bool:
+    """Whether a layer is called like other subjects' layers, of whom there are 39: the map, in noise, is the response
+    of one more subject's layer (planted), or of the layer itself."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 4])))
+    labels, others, grid = draw_mask(rng), [draw_mask(rng) for _ in range(39)], GRIDS[0]
+    k = int(rng.choice([2, 4, 6]))
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(rng.normal(size=grid), (0.5, 1.5, 1.0), mode="wrap")
+    answers = draw_mask(rng) if planted else labels
+    values = noise / noise.std() + 3.0 * coarse((answers == k).astype(np.float64), grid)
+    own, *null = (in_less_out(np.asarray(values[None], np.float32), one)[0] for one in (labels, *others))
+    return bool(NullResult(own, np.array(null)).p[k] > 0.05)
