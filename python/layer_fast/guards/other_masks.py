@@ -75,7 +75,7 @@ class _Packed:
     """A mask as compressed bytes: labels are long runs."""
 
     def __init__(self, labels: Labels) -> None:
-        self._shape, self._bytes = labels.shape, zlib.compress(np.ascontiguousarray(labels), 1)
+        self._shape, self._bytes = labels.shape, zlib.compress(labels.tobytes(), 1)
 
     def labels(self) -> Labels:
         return np.frombuffer(zlib.decompress(self._bytes), np.uint8).reshape(self._shape)
