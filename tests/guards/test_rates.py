@@ -23,7 +23,7 @@ def test_all_guards_meet_their_goal(rates: Path) -> None:
     both = {"planted", "sound"}
     assert {name: set(kinds) for name, kinds in document["guards"].items()} == dict.fromkeys(
         ("border", "geometry_and_confounders", "inversion", "leakage", "mask_sensitivity", "null_depth",
-         "randomisation"), both
+         "null_other_masks", "randomisation"), both
     )  # fmt: skip
 
 
