@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from .._version import __version__
 from ..files import write_atomic
-from .guard_maps import border_case, leakage_case, null_case, other_masks_case
+from .guard_maps import border_case, leakage_case, null_case, other_masks_fires
 from .guard_masks import READERS, mask_fires
 from .guard_models import BLIND, SETUPS, SOUND, inversion_fires, randomisation_fires
 from .guard_tables import CONFOUNDED, GENUINE, geometry_fires
@@ -81,7 +81,8 @@ def cases(quick: bool) -> Iterator[Case]:
         yield Case("leakage", planted, "a neighbour responds", many, partial(_leak, planted))
         yield Case("border", planted, "thick layers", many // 4, partial(border_case, planted))
         yield Case("null_depth", planted, "thick layers", many // 4, partial(null_case, planted))
-        yield Case("null_other_masks", planted, "thick layers", many // 4, partial(other_masks_case, planted))
+        case = "thick layers, 20 subjects"
+        yield Case("null_other_masks", planted, case, few // 2, partial(other_masks_fires, planted))
     for setup in ("bmode",) if quick else SETUPS:
         for name in (*SOUND, *BLIND):
             fires = partial(randomisation_fires, name, setup)
