@@ -4,7 +4,7 @@
 
 guards -> name -> planted | sound -> case -> {fired, of, share, lower, upper}; the limits are exact and one-sided, 95 %
 each (Clopper and Pearson 1934). Thresholds were set on other seeds than those used here. Resumable: a case that is in
-the file with as many draws is not run again. About ten minutes on one core; quick: half a minute.
+the file with as many draws is not run again. About twenty minutes on one core; quick: half a minute.
 """
 
 from __future__ import annotations
