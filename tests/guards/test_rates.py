@@ -34,6 +34,21 @@ def test_what_was_measured_is_not_measured_again(rates: Path, monkeypatch: pytes
     assert rates.read_bytes() == before
 
 
+def test_a_run_that_is_stopped_loses_nothing(rates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document, part = json.loads(rates.read_text()), tmp_path / "guards.json"
+    first = next(iter(guards.cases(True)))
+    del document["guards"][first.guard]["planted"][first.name]
+    part.write_text(json.dumps(document))
+
+    def stop(case: guards.Case) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(guards, "_measure", stop)
+    with pytest.raises(KeyboardInterrupt):
+        guards.run(part, quick=True)
+    assert json.loads(part.read_text()) == document
+
+
 def test_a_missed_goal_is_named() -> None:
     def rate(fired: int) -> dict[str, float]:
         return {"draws": 20, "fired": fired, "of": 20, "share": fired / 20}

@@ -42,14 +42,26 @@ def run(out: Path, quick: bool = False) -> dict[str, Any]:
     known = json.loads(out.read_text(encoding="utf-8"))["guards"] if out.is_file() else {}
     found: dict[str, Any] = {}
     document = {"layer_fast": __version__, "quick": quick, "first_seed": FIRST_SEED, "guards": found}
-    for case in cases(quick):
-        kind = "planted" if case.planted else "sound"
-        held = known.get(case.guard, {}).get(kind, {}).get(case.name)
+    missing = []
+    for case in cases(quick):  # first what is there, so that stopping loses none of it
+        held = known.get(case.guard, {}).get(_kind(case), {}).get(case.name)
         if held is None or held["draws"] != case.draws:
-            held = _measure(case)
-        found.setdefault(case.guard, {}).setdefault(kind, {})[case.name] = held
-        write_atomic(out, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
+            missing.append(case)
+        else:
+            found.setdefault(case.guard, {}).setdefault(_kind(case), {})[case.name] = held
+    _write(out, document)
+    for case in missing:
+        found.setdefault(case.guard, {}).setdefault(_kind(case), {})[case.name] = _measure(case)
+        _write(out, document)
     return document
+
+
+def _write(out: Path, document: dict[str, Any]) -> None:
+    write_atomic(out, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _kind(case: Case) -> str:
+    return "planted" if case.planted else "sound"
 
 
 def failures(document: dict[str, Any]) -> list[str]:
