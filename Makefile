@@ -11,7 +11,7 @@ export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find cpp python CMakeLists.txt pyproject.toml -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: demo test tensorrt rivals bench validate gpu-build gpu-ops gpu-sanitize gpu-engines lint clean
+.PHONY: demo test tensorrt rivals bench validate gpu-build gpu-ops gpu-sanitize gpu-engines gpu-cohort lint clean
 
 demo: $(STAMP)/package
 	$(BIN)/layer-fast demo --out results
@@ -40,6 +40,7 @@ bench: rivals
 	$(BIN)/python benchmarks/run_ops.py
 	$(BIN)/python benchmarks/headline.py
 	$(BIN)/python benchmarks/bench_graphs.py
+	$(BIN)/python benchmarks/bench_evidence.py
 	$(BIN)/python benchmarks/page.py
 
 # For a GPU machine, also one that reaches no package registry: docs/guides/gpu.md. The same command goes on where it ended.
@@ -66,6 +67,14 @@ gpu-ops: gpu-build
 
 gpu-sanitize: gpu-build
 	$(GPU_ENV) $(PYTHON) tests/gpu/sanitize.py
+
+# Thousands of scans, and the script of today on 50 of them; 6 minutes a call. Needs more than the others, from a folder
+# that benchmarks/gpu_site.sh packs: LAYER_FAST_GPU_SITE=build/gpu_site (docs/guides/gpu.md). GPU_COHORT: its options.
+GPU_SITE := $(if $(LAYER_FAST_GPU_SITE),:$(abspath $(LAYER_FAST_GPU_SITE)))
+TRT_SITE := $(if $(LAYER_FAST_TRT_SITE),:$(abspath $(LAYER_FAST_TRT_SITE)))
+gpu-cohort: gpu-build
+	LAYER_FAST_REQUIRE_CUDA=1 PYTHONPATH=$(CURDIR)/python$(GPU_SITE)$(TRT_SITE) $(PYTHON) benchmarks/bench_gpu_cohort.py \
+		$(GPU_COHORT)
 
 lint: $(STAMP)/test
 	$(BIN)/ruff check python tests benchmarks

@@ -3,13 +3,15 @@
     python benchmarks/bench_evidence.py [--scans 4000] [--subjects 134] [--out FOLDER] [--json FILE]
 
 Writes tables as a run would (3 setups, 6 map methods and both value methods, 11 regions, 128 coalitions) from seeded
-draws, then measures wall time and peak resident memory of each step in a fresh process and of all in one.
+draws, then measures wall time and peak resident memory of each step in a fresh process and of all in one. Where --json
+says nothing the file is results/evidence_cpu.json, which the page shows.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -20,6 +22,9 @@ from typing import Any
 
 import numpy as np
 
+import machine
+
+RESULTS = Path(__file__).resolve().parent / "results" / "evidence_cpu.json"
 SETUPS = ("bmode", "swe", "both")
 METHODS = ("gradcam", "hirescam", "gradient", "input_x_gradient", "integrated_gradients", "smoothgrad")
 STEPS = ("requantify", "claims", "statistics", "compare", "all")  # all: requantify and what `layer-fast report` writes
@@ -146,7 +151,7 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=4000)
     parser.add_argument("--subjects", type=int, default=134)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, default=RESULTS)
     parser.add_argument("--step", choices=STEPS)
     given = parser.parse_args()
     if given.step:
@@ -156,15 +161,15 @@ def main() -> None:
         out = given.out or Path(made)
         if not (out / "layers.parquet").is_file():
             write_results(out, given.scans, given.subjects)
-        found = []
+        found: dict[str, Any] = {"scans": given.scans, "subjects": given.subjects, "machine": machine.facts()}
+        found["steps"] = []
         for name in STEPS:
             command = [sys.executable, __file__, "--step", name, "--out", str(out)]
-            found.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-            print(found[-1])
-        if given.json:
-            given.json.write_text(
-                json.dumps({"scans": given.scans, "subjects": given.subjects, "steps": found}, indent=1)
-            )
+            shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            found["steps"].append(json.loads(shown))
+            print(found["steps"][-1])
+        found["machine"]["load_after"] = round(os.getloadavg()[0], 2)
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

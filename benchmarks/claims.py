@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import page_evidence
 import page_graphs
 import page_headline
 from cases import all_cases
@@ -53,9 +54,8 @@ def _medians(rows: Iterable[Found], ratios: str, name: str) -> Iterator[float]:
 
 def _span(values: Iterable[float], digits: str = ".2g") -> str:
     known = list(values)
-    if max(known) >= 100 and digits == ".2g":
-        digits = ".0f"  # not 1.3e+02
-    return f"{min(known):{digits}} to {max(known):{digits}}"
+    least, most = (f"{v:.0f}" if v >= 100 and digits == ".2g" else f"{v:{digits}}" for v in (min(known), max(known)))
+    return f"{least} to {most}"  # not 1.3e+02, and 0.6 stays 0.6 beside it
 
 
 def operations(found: Found) -> list[str]:
@@ -71,6 +71,12 @@ def operations(found: Found) -> list[str]:
         if rivals:
             rows.append(f"| {case['title']} | {'; '.join(spans)} |")
     return rows
+
+
+def evidence(found: Found) -> str:
+    """What the tables of a large cohort cost after its run."""
+    whole, cohort = page_evidence.whole(found), f"{found['scans']:,} scans of {found['subjects']} subjects"
+    return f"{cohort}: {whole['wall_s']:.0f} s and {whole['peak_mib']} MiB"
 
 
 def counts() -> str:

@@ -3,8 +3,8 @@
     python benchmarks/page.py            write the tables between the page's markers
     python benchmarks/page.py --check    exit 1 where the page does not say what the files say
 
-A part begins with `<!-- generated: NAME -->` and ends with `<!-- end: NAME -->`; NAME is machine, headline, goals,
-rules, ops or graphs. Without its file a part says that it was not measured.
+A part begins with `<!-- generated: NAME -->` and ends with `<!-- end: NAME -->`; NAME is machine, headline, gpu_cohort,
+goals, rules, ops, graphs or evidence. Without its file a part says that it was not run yet.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from page_evidence import evidence
+from page_gpu_cohort import gpu_cohort
 from page_graphs import graphs
 from page_headline import headline
 from page_text import facts, number, ratio, table
 
 HERE = Path(__file__).resolve().parent
-FILES = {"ops": "ops_cpu.json", "headline": "headline_cpu.json", "graphs": "graphs_cpu.json"}
+FILES = {name: f"{name}_cpu.json" for name in ("ops", "headline", "graphs", "evidence")}
+FILES["gpu_cohort"] = "gpu_cohort.json"
 OURS = "layer_fast"
 FAULTS = 200
 SLOWER = 1.1  # below that it is noise
@@ -165,10 +168,12 @@ def _cases(found: Found) -> list[Found]:
 PARTS: dict[str, tuple[str, Callable[[Found], str]]] = {
     "machine": ("ops", machine),
     "headline": ("headline", headline),
+    "gpu_cohort": ("gpu_cohort", gpu_cohort),
     "goals": ("ops", goals),
     "rules": ("ops", rules),
     "ops": ("ops", ops),
     "graphs": ("graphs", graphs),
+    "evidence": ("evidence", lambda found: evidence(found["evidence"])),
 }
 
 
@@ -179,7 +184,7 @@ def fill(page: str, found: Found) -> str:
         if name not in PARTS or page.count(begin) != 1 or page.count(end) != 1:
             raise ValueError(f"part {name!r}: expected one of {', '.join(PARTS)}, once, with one end marker")
         source, make = PARTS[name]
-        text = make(found) if source in found else f"Not measured: no {FILES[source]}."
+        text = make(found) if source in found else f"Not run yet: no {FILES[source]}."
         head, rest = page.split(begin)
         page = f"{head}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}"
     return page

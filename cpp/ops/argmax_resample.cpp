@@ -18,6 +18,8 @@ void check(const ArrayView& logits, const ArrayView& out, const std::optional<Gr
   expects(logits.dtype == Dtype::f32, kOp, "logits of float32", dtype_name(logits.dtype));
   expects(logits.shape[0] <= 256, kOp, "at most 256 classes", std::to_string(logits.shape[0]));
   expects(out.axes == 3 && out.size() > 0 && out.dtype == Dtype::u8, kOp, "out of uint8 (z, y, x)", out.shape_text());
+  logits.check_axes(kOp, "logits");
+  out.check_axes(kOp, "out");
   impl::check_grid_map(kOp, grid_map);
 }
 

@@ -20,6 +20,7 @@ IntensityStats intensity_stats(const ArrayView& volume, Within within, const Arr
   if (volume.dtype != Dtype::f32 && (histogram.axes > 0 || !percentiles.empty())) {
     const std::int64_t bins = volume.dtype == Dtype::u8 ? 256 : 65536;
     expects(histogram.has_shape({bins}), kOp, "a histogram of " + std::to_string(bins), histogram.shape_text());
+    expects(histogram.device == Device::cpu, kOp, "a histogram in the memory of the CPU", "one on a CUDA device");
   }
   switch (volume.device) {
     case Device::cpu:

@@ -1,6 +1,8 @@
 // CUDA: intensity_stats. Integers are counted, which says all, exactly. float32: moments tile by tile in the CPU's order,
 // which reads the volume twice (deviations are taken from each tile's own mean), merged on the host; percentiles by the
 // search of order_search.cpp, a few more reads. only_ranks saves nothing here: the moments are found anyway.
+#include <algorithm>
+
 #include "layer_fast/error.hpp"
 #include "ops/intensity_cuda.hpp"
 #include "ops/intensity_describe.hpp"
@@ -11,20 +13,16 @@ namespace {
 
 constexpr const char* kOp = "intensity_stats";
 
-// Counts into `histogram`, or into scratch where none is wanted.
+// `histogram`, where one is wanted, is the host's, as all that follows from it is.
 IntensityStats integer_stats(cuda::Queue& queue, const ArrayView& volume, Within within, const std::uint8_t* mask,
                              const std::vector<double>& percentiles, const ArrayView& histogram) {
   const std::int64_t size = volume.dtype == Dtype::u8 ? 256 : 65536, first = volume.dtype == Dtype::i16 ? -32768 : 0;
-  cuda::Scratch<std::int64_t> own;
-  std::int64_t* bins = histogram.axes > 0 ? histogram.out<std::int64_t>(kOp) : nullptr;
-  if (bins == nullptr) {
-    own = queue.scratch<std::int64_t>(size);
-    bins = own.data();
-  }
-  queue.set_zero(bins, size);
-  count_intensities(queue, volume, mask, bins);
-  if (within == Within::nonzero) queue.set_zero(bins - first, 1);
-  return describe_histogram(queue.read(bins, size).data(), size, first, percentiles);
+  const auto bins = queue.zeros<std::int64_t>(size);
+  count_intensities(queue, volume, mask, bins.data());
+  if (within == Within::nonzero) queue.set_zero(bins.data() - first, 1);
+  const std::vector<std::int64_t> counts = queue.read(bins.data(), size);
+  if (histogram.axes > 0) std::copy(counts.begin(), counts.end(), histogram.out<std::int64_t>(kOp));
+  return describe_histogram(counts.data(), size, first, percentiles);
 }
 
 IntensityStats float_stats(cuda::Queue& queue, const ChosenVoxels& chosen, const std::vector<double>& percentiles) {

@@ -1,6 +1,8 @@
 // CUDA: layer_compose. Labels, image and fill are read once and every coalition is written from registers, 16 bytes a
 // thread where the voxels of a channel are a multiple of four. Moved: 4 bytes a voxel and channel for every coalition
 // (writes), and once 4 for the image, 4 for a whole image of fill, 1 for the label. Limit: the card's writes.
+#include <algorithm>
+
 #include "layer_fast/error.hpp"
 #include "ops/layer_compose_impl.hpp"
 #include "ops/layer_compose_voxel.hpp"
@@ -77,8 +79,8 @@ __global__ void compose_voxels(ComposeTask task) {
 
 template <int kWidth>
 void run(cuda::Queue& queue, const ComposeTask& task) {
-  const dim3 grid(cuda::blocks_for(task.voxels, kThreads * kWidth), static_cast<unsigned>(task.channels),
-                  cuda::blocks_for(task.sets, kSetsAtOnce));
+  const unsigned sets = std::max(cuda::blocks_for(task.sets, kSetsAtOnce), 1u);  // labels are checked without any too
+  const dim3 grid(cuda::blocks_for(task.voxels, kThreads * kWidth), static_cast<unsigned>(task.channels), sets);
   queue.run(compose_voxels<kWidth>, grid, dim3(kThreads), 0, task);
 }
 

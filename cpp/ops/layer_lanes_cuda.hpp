@@ -8,7 +8,41 @@
 namespace layer_fast::impl {
 
 inline constexpr unsigned kWarp = 0xffffffffu;
+inline constexpr int kHalves = 2;  // of a warp: each has a tile
 inline constexpr int kNoLabel = 256;
+
+// What a lane has seen, beside its sums.
+struct LaneRange {
+  float low = __builtin_inff(), high = -__builtin_inff();
+  std::uint32_t count = 0, holes = 0;
+  __device__ void add(float value) {
+    low = value < low ? value : low;
+    high = value > high ? value : high;
+    ++count;
+  }
+};
+
+// fold_lanes, across threads; the result is lane 0's. All lanes of a warp together.
+__device__ inline double folded(double lane) {
+  for (int width = kReduceLanes / 2; width > 0; width /= 2) lane += __shfl_down_sync(kWarp, lane, width, kReduceLanes);
+  return lane;
+}
+
+// The same for ranges: lane 0's part gets what all lanes have seen.
+__device__ inline void fold_range(LaneRange own, LayerPartial& part) {
+  for (int width = kReduceLanes / 2; width > 0; width /= 2) {
+    own.count += __shfl_down_sync(kWarp, own.count, width, kReduceLanes);
+    own.holes += __shfl_down_sync(kWarp, own.holes, width, kReduceLanes);
+    const float low = __shfl_down_sync(kWarp, own.low, width, kReduceLanes);
+    const float high = __shfl_down_sync(kWarp, own.high, width, kReduceLanes);
+    own.low = low < own.low ? low : own.low;
+    own.high = high > own.high ? high : own.high;
+  }
+  part.count = own.count;
+  part.nonfinite = own.holes;
+  part.min = own.low;
+  part.max = own.high;
+}
 
 // What waits in shared memory. counts: voxels counted in the lower half, holes in the upper; at most 1024 each.
 template <int kRows>
@@ -86,20 +120,9 @@ class LayerLanes {
     part.pos = folded(waiting_.plain[0][row][lane_] + waiting_.mixed[0][row][lane_]);
     part.neg = folded(waiting_.plain[1][row][lane_] + waiting_.mixed[1][row][lane_]);
     part.sq = folded(waiting_.plain[2][row][lane_] + waiting_.mixed[2][row][lane_]);
-    std::uint32_t counted = waiting_.counts[row][lane_] & 0xffffu, holes = waiting_.counts[row][lane_] >> 16;
-    part.min = waiting_.low[row][lane_];
-    part.max = waiting_.high[row][lane_];
-    for (int width = kReduceLanes / 2; width > 0; width /= 2) {
-      counted += __shfl_down_sync(kWarp, counted, width, kReduceLanes);
-      holes += __shfl_down_sync(kWarp, holes, width, kReduceLanes);
-      const float low = __shfl_down_sync(kWarp, part.min, width, kReduceLanes);
-      const float high = __shfl_down_sync(kWarp, part.max, width, kReduceLanes);
-      part.min = low < part.min ? low : part.min;
-      part.max = high > part.max ? high : part.max;
-    }
-    part.count = counted;
-    part.nonfinite = holes;
-    part.weight = static_cast<double>(counted);
+    const std::uint32_t counts = waiting_.counts[row][lane_];
+    fold_range({waiting_.low[row][lane_], waiting_.high[row][lane_], counts & 0xffffu, counts >> 16}, part);
+    part.weight = static_cast<double>(part.count);
     return lane_ == 0;
   }
 
@@ -110,14 +133,6 @@ class LayerLanes {
     waiting_.plain[2][open_.row][lane_] = open_.sq;
     widen(open_.row, open_.low, open_.high);
     waiting_.counts[open_.row][lane_] += open_.count;
-  }
-
-  // fold_lanes, across threads; the result is lane 0's.
-  static __device__ double folded(double lane) {
-    for (int width = kReduceLanes / 2; width > 0; width /= 2) {
-      lane += __shfl_down_sync(kWarp, lane, width, kReduceLanes);
-    }
-    return lane;
   }
 
   // The highest label that has no row, else 0.

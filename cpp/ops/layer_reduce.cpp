@@ -5,6 +5,7 @@
 
 #include "layer_fast/error.hpp"
 #include "ops/layer_reduce_impl.hpp"
+#include "ops/order_search.hpp"
 
 namespace layer_fast {
 namespace {
@@ -18,6 +19,8 @@ void check_common(const ArrayView& maps, const ArrayView& other, const LayerRedu
           std::to_string(options.num_layers));
   expects(maps.axes == 4 && maps.size() > 0, kOp, "maps (K, z, y, x) with voxels", maps.shape_text());
   expects(other.size() > 0, kOp, "labels or weights with voxels", other.shape_text());
+  maps.check_axes(kOp, "maps");
+  other.check_axes(kOp, "labels or weights");
   const std::int64_t maps_n = maps.shape[0], rows = options.num_layers + 1;
   for (const ArrayView* field : {&out.count, &out.nonfinite, &out.argmax, &out.sum, &out.sum_sq, &out.sum_abs,
                                  &out.sum_pos, &out.weight, &out.min, &out.max}) {
@@ -34,10 +37,14 @@ void check_range(const HistogramRange& range) {
           "histogram (low, high, bins) with a finite number of bins per unit", got.str());
 }
 
-void check_extras(const ArrayView& maps, const LayerReduceOut& out,
+void check_extras(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
                   const LayerReduceOptions& options) {
   const std::int64_t maps_n = maps.shape[0], rows = options.num_layers + 1;
   const auto quantiles = static_cast<std::int64_t>(options.quantiles.size());
+  if (quantiles > 0 || options.top_fraction) {
+    expects(labels.size() <= impl::kMostOrdered, kOp, "fewer than 2^32 voxels with quantiles or top_fraction",
+            labels.shape_text());
+  }
   for (const double q : options.quantiles) {
     expects(q >= 0 && q <= 1, kOp, "quantiles in [0, 1]", std::to_string(q));
   }
@@ -64,7 +71,7 @@ void layer_reduce(const ArrayView& maps, const ArrayView& labels, const LayerRed
                   const LayerReduceOptions& options) {
   check_common(maps, labels, out, options);
   expects(labels.axes == 3, kOp, "labels (z, y, x)", labels.shape_text());
-  check_extras(maps, out, options);
+  check_extras(maps, labels, out, options);
   switch (maps.device) {
     case Device::cpu: return impl::layer_reduce_cpu(maps, labels, out, options);
     case Device::cuda: return impl::layer_reduce_cuda(maps, labels, out, options);

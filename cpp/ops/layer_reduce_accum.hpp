@@ -3,9 +3,9 @@
 // A map is cut into tiles of kReduceTile voxels of the labels' grid, in memory order. Inside a tile voxel i adds to lane
 // i % kReduceLanes of its layer. A layer has two accumulators a lane: one for voxels whose group (the kReduceLanes voxels
 // that share i / kReduceLanes) is plain, one for the others. Plain: whole, without holes, of one label or of two of which
-// one is its first voxel's and the other its last's. The two of a lane are added, lanes fold as a fixed tree, the
-// tiles of a strip (kReduceStrip of them) merge in order, then the strips. So no thread count and no instruction set can change a bit. Values are float32, sums float64 (the square of a
-// float32 is exact in float64).
+// one is its first voxel's and the other its last's. The two of a lane are added, lanes fold as a fixed tree, the tiles of
+// a strip (kReduceStrip of them) merge in order, then the strips. So no thread count and no instruction set can change a
+// bit. Values are float32, sums float64 (the square of a float32 is exact in float64).
 #pragma once
 
 #include <cstdint>

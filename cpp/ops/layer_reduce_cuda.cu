@@ -14,7 +14,6 @@ namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "layer_reduce";
-constexpr int kHalves = 2;  // tiles of a warp
 
 // The 16 labels of group `lane` of a chunk; 0 where the tile has ended.
 __device__ GroupLabels labels_of(const std::uint8_t* tile, int first, int voxels, bool aligned) {

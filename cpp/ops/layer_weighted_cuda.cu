@@ -10,12 +10,10 @@ namespace layer_fast::impl {
 namespace {
 
 constexpr const char* kOp = "layer_reduce";
-constexpr int kHalves = 2;
 
 struct WeightedLane {
   double pos = 0.0, neg = 0.0, sq = 0.0, weight = 0.0;
-  float low = __builtin_inff(), high = -__builtin_inff();
-  int count = 0, nonfinite = 0;
+  LaneRange range;
   bool good = true;
 
   // What add_weighted does on the CPU.
@@ -23,7 +21,7 @@ struct WeightedLane {
     good = good && given >= 0.0f && is_finite(given);
     if (!(given > 0.0f)) return;
     if (!is_finite(value)) {
-      ++nonfinite;
+      ++range.holes;
       return;
     }
     const double wide = value, w = given;
@@ -31,31 +29,17 @@ struct WeightedLane {
     neg += w * negative_part(wide);
     sq += w * (wide * wide);
     weight += w;
-    low = value < low ? value : low;
-    high = value > high ? value : high;
-    ++count;
+    range.add(value);
   }
 
-  __device__ LayerPartial folded() const {
-    using Lanes = LayerLanes<1>;
+  // What all lanes have, in lane 0's.
+  __device__ LayerPartial merged() const {
     LayerPartial part = empty_partial();
-    part.pos = Lanes::folded(pos);
-    part.neg = Lanes::folded(neg);
-    part.sq = Lanes::folded(sq);
-    part.weight = Lanes::folded(weight);
-    part.min = low;
-    part.max = high;
-    int counted = count, holes = nonfinite;
-    for (int width = kReduceLanes / 2; width > 0; width /= 2) {
-      counted += __shfl_down_sync(kWarp, counted, width, kReduceLanes);
-      holes += __shfl_down_sync(kWarp, holes, width, kReduceLanes);
-      const float other_low = __shfl_down_sync(kWarp, part.min, width, kReduceLanes);
-      const float other_high = __shfl_down_sync(kWarp, part.max, width, kReduceLanes);
-      part.min = other_low < part.min ? other_low : part.min;
-      part.max = other_high > part.max ? other_high : part.max;
-    }
-    part.count = counted;
-    part.nonfinite = holes;
+    part.pos = folded(pos);
+    part.neg = folded(neg);
+    part.sq = folded(sq);
+    part.weight = folded(weight);
+    fold_range(range, part);
     return part;
   }
 };
@@ -82,7 +66,7 @@ __global__ void sum_weighted_tiles(ReduceTask task, LayerPartial* parts, int* ba
       if (c * kChunk + g * kReduceLanes + lane < place.voxels) sums.add(values[g], own[g]);
     }
   }
-  const LayerPartial part = sums.folded();
+  const LayerPartial part = sums.merged();
   if (lane == 0 && job < jobs) parts[(k * task.tiles + tile) * task.rows + row] = part;
   if (!sums.good) atomicMax(bad, 1);
 }

@@ -13,6 +13,8 @@ void layer_weights(const ArrayView& labels, const ArrayView& out, int num_layers
   expects(labels.axes == 3 && labels.size() > 0, kOp, "labels (z, y, x) with voxels", labels.shape_text());
   expects(out.axes == 4 && out.size() > 0 && out.shape[0] == num_layers + 1, kOp, "out (num_layers + 1, mz, my, mx)",
           out.shape_text());
+  labels.check_axes(kOp, "labels");
+  out.check_axes(kOp, "out");
   switch (labels.device) {
     case Device::cpu: return impl::layer_weights_cpu(labels, out, num_layers, grid_map, place.threads);
     case Device::cuda: return impl::layer_weights_cuda(labels, out, num_layers, grid_map, place.stream);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
+#include "layer_fast/error.hpp"
 #include "ops/float_key.hpp"
 #include "ops/layer_reduce_accum.hpp"
 #include "ops/order_sweep.hpp"
@@ -201,6 +203,7 @@ void finish(OrderSweeps& sweeps, std::vector<LayerOrder>& layers, std::vector<Br
 }  // namespace
 
 void find_order(OrderSweeps& sweeps, std::vector<LayerOrder>& layers) {
+  expects(sweeps.voxels() <= kMostOrdered, "order statistics", "fewer than 2^32 voxels", std::to_string(sweeps.voxels()));
   std::vector<LayerSearch> all = start_searches(layers);
   std::vector<Bracket> brackets;
   if (sweeps.voxels() <= kCollected) {

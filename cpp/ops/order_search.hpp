@@ -11,6 +11,8 @@ namespace layer_fast::impl {
 
 class OrderSweeps;
 
+inline constexpr std::int64_t kMostOrdered = 0xffffffff;  // voxels: sweeps count in 32 bits
+
 // What is asked of one layer; its values are finite, NaN and Inf among them do not count.
 struct LayerOrder {
   std::int64_t count = 0;           // finite values
@@ -21,7 +23,7 @@ struct LayerOrder {
   double top_sum = 0;
 };
 
-// layers[l] for label l; labels beyond are not looked at.
+// layers[l] for label l; labels beyond are not looked at. std::invalid_argument above kMostOrdered voxels.
 void find_order(OrderSweeps& sweeps, std::vector<LayerOrder>& layers);
 
 // The ranks below and above quantile q of `count` values, and how far between them it lies.

@@ -15,6 +15,8 @@ void check_arrays(const ArrayView& in, const ArrayView& out) {
   expects(in.device == out.device, kOp, "volume and out on one device", "two");
   expects(in.axes == 3 && in.size() > 0, kOp, "a volume of 3 axes that is not empty", in.shape_text());
   expects(out.axes == 3 && out.size() > 0, kOp, "an out of 3 axes that is not empty", out.shape_text());
+  in.check_axes(kOp, "a volume");
+  out.check_axes(kOp, "an out");
   const bool known = in.dtype == Dtype::u8 || in.dtype == Dtype::i16 || in.dtype == Dtype::u16 || in.dtype == Dtype::f32;
   expects(known, kOp, "a volume of uint8, int16, uint16 or float32", dtype_name(in.dtype));
   expects(out.dtype == Dtype::f32 || out.dtype == in.dtype, kOp,

@@ -15,6 +15,8 @@ void check_fractions(const ArrayView& labels, const ArrayView& out, const std::o
   expects(labels.dtype == Dtype::u8, kOp, "labels of uint8", dtype_name(labels.dtype));
   expects(out.axes == 4 && out.size() > 0 && out.dtype == Dtype::f32, kOp, "out of float32 (num_labels, z, y, x)",
           out.shape_text());
+  labels.check_axes(kOp, "labels");
+  out.check_axes(kOp, "out");
   impl::check_grid_map(kOp, grid_map);
   const auto axes = impl::separable_axes(labels, out, grid_map, 0, 1);
   expects(axes.has_value(), kOp, "a grid_map that mixes no axes with mode fraction", "an oblique one");

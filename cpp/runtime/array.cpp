@@ -1,6 +1,7 @@
 #include "layer_fast/array.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "layer_fast/error.hpp"
 
@@ -51,6 +52,12 @@ std::string ArrayView::shape_text() const {
     text += (a ? ", " : "") + std::to_string(shape[static_cast<std::size_t>(a)]);
   }
   return text + (axes == 1 ? ",)" : ")");
+}
+
+void ArrayView::check_axes(const char* op, const char* name) const {
+  const auto too_long = [](std::int64_t n) { return n > std::numeric_limits<std::int32_t>::max(); };
+  if (std::none_of(shape.begin(), shape.begin() + axes, too_long)) return;
+  refuse(op, std::string(name) + " with fewer than 2^31 voxels along each axis", shape_text());
 }
 
 void ArrayView::require(const char* op, Dtype wanted, bool write) const {

@@ -2,16 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <barrier>
 #include <exception>
-#include <latch>
 #include <limits>
+#include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
-#include <vector>
 
-#include "runtime/placement.hpp"
+#include "runtime/crew.hpp"
 
 #ifdef __unix__
 #include <pthread.h>
@@ -30,12 +27,11 @@ class Job {
   // What one thread does. `rendezvous(last)` returns when all threads of the call are there.
   template <class Rendezvous>
   void work(int worker, const Rendezvous& rendezvous) noexcept {
-    while (true) {
+    while (!over_) {  // one that begins late may find that a tile has failed
       const bool last = phase_ + 1 == phases_;
       run_tiles(worker);
       if (last) return;
       rendezvous();
-      if (over_) return;
     }
   }
 
@@ -83,7 +79,7 @@ class Job {
   std::exception_ptr failure_;
 };
 
-// Threads of this process inside parallel_for: callers and their helpers.
+// Threads of this process inside parallel_for: callers and their helpers, also those that have yet to begin.
 std::atomic<int> at_work{0};
 std::atomic<bool> forked{false};
 
@@ -113,10 +109,39 @@ class Places {
     if (taken_ > 0) at_work.fetch_sub(taken_);
   }
   int helpers() const { return helpers_; }
+  // A helper has begun: its place is given back when it ends, which may be after the call.
+  void hand_over() { --taken_; }
 
  private:
   int helpers_, taken_ = 0;
 };
+
+void begin_helper(Job& job, int worker, Places& places, const std::shared_ptr<Crew>& crew) {
+  std::thread helper([crew, worker, &job] {
+    crew->placement.release();
+    if (crew->enter()) {
+      job.work(worker, [&] { crew->meet([&job] { job.advance(); }); });
+      crew->leave();
+    }
+    crew->placed.wait();
+    at_work.fetch_sub(1);
+  });
+  places.hand_over();
+  crew->placement.move_away(helper);
+  helper.detach();
+}
+
+// Returns when all tiles are done, by this thread and by the helpers that began in time.
+void work_together(Job& job, Places& places) {
+  const auto crew = std::make_shared<Crew>(places.helpers());
+  try {
+    for (int worker = 1; worker <= places.helpers(); ++worker) begin_helper(job, worker, places, crew);
+  } catch (...) {  // no more threads, or no memory for one: those that run do all the tiles
+  }
+  crew->placed.count_down();
+  job.work(0, [&] { crew->meet([&job] { job.advance(); }); });
+  crew->close();
+}
 
 }  // namespace
 
@@ -132,29 +157,12 @@ void parallel_phases(std::int64_t phases, const std::function<std::int64_t(std::
   std::int64_t most = 0;
   for (std::int64_t phase = 0; phase < phases; ++phase) most = std::max(most, tiles(phase));
   Job job(phases, tiles, body);
-  const Places places(worker_count(most, threads));
-  const auto advance = [&job]() noexcept { job.advance(); };
-  std::barrier rendezvous(places.helpers() + 1, advance);
-  const auto wait = [&rendezvous] { rendezvous.arrive_and_wait(); };
-  const Placement placement(places.helpers());
-  std::latch placed(1);  // a thread that has ended has no number: moving it would move the caller
-  std::vector<std::thread> helpers;
-  helpers.reserve(static_cast<std::size_t>(places.helpers()));
-  for (int worker = 1; worker <= places.helpers(); ++worker) {
-    try {
-      helpers.emplace_back([&, worker] {
-        placement.release();
-        job.work(worker, wait);
-        placed.wait();
-      });
-      placement.move_away(helpers.back());
-    } catch (const std::system_error&) {  // no more threads to be had: those that run do all the tiles
-      for (; worker <= places.helpers(); ++worker) rendezvous.arrive_and_drop();
-    }
+  Places places(worker_count(most, threads));
+  if (places.helpers() > 0) {
+    work_together(job, places);
+  } else {
+    job.work(0, [&job] { job.advance(); });
   }
-  placed.count_down();
-  job.work(0, wait);
-  for (std::thread& helper : helpers) helper.join();
   job.rethrow();
 }
 

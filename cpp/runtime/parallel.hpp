@@ -19,8 +19,9 @@ int worker_count(std::int64_t tiles, int threads);
 
 // Calls body(tile, worker) once for every tile in [0, tiles), worker in [0, worker_count(tiles, threads)).
 // Returns when all are done. If tiles throw, the exception of the lowest one is thrown here.
-// Threads live for one call: nothing survives a fork, and any number of callers may come at once: together they get as
-// many helpers as one of them alone would, so that a busy process is not made busier.
+// Helpers are begun for one call, and it does not wait for one that has not begun when the tiles are done: nothing
+// survives a fork, and any number of callers may come at once: together they get as many helpers as one of them alone
+// would, so that a busy process is not made busier.
 void parallel_for(std::int64_t tiles, int threads, const std::function<void(std::int64_t tile, int worker)>& body);
 
 // The same phase after phase: calls body(phase, tile, worker) once for every tile in [0, tiles(phase)), and no tile of a

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 namespace {
 
 int failures = 0;
+thread_local int allocations_left = -1;  // of this thread, before one fails; -1: none does
 
 void check(bool holds, const char* what) {
   if (holds) return;
@@ -136,11 +138,77 @@ void the_caller_keeps_its_processors() {
 #endif
 }
 
+// A helper may begin when the call has failed already, and must not wait for a phase that never comes.
+void failures_end_for_late_helpers_too() {
+  const auto tiles = [](std::int64_t) { return std::int64_t{3}; };
+  int thrown = 0;
+  for (int round = 0; round < 5000; ++round) {
+    try {
+      layer_fast::parallel_phases(4, tiles, 3, [](std::int64_t, std::int64_t, int) { throw std::runtime_error("tile"); });
+    } catch (const std::runtime_error&) {
+      ++thrown;
+    }
+  }
+  check(thrown == 5000, "a failing call ends, whenever its helpers begin");
+}
+
+// Where every processor has other work, a new thread begins milliseconds late. A small call is over by then.
+void a_small_call_waits_for_no_one() {
+  std::atomic<bool> over{false};
+  std::vector<std::thread> others;
+  for (int k = 0; k < 2 * layer_fast::resolve_threads(0); ++k) {
+    others.emplace_back([&over] {
+      while (!over) {
+      }
+    });
+  }
+  std::vector<std::chrono::nanoseconds> took;
+  for (int round = 0; round < 101; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const auto start = std::chrono::steady_clock::now();
+    layer_fast::parallel_for(2, 2, [](std::int64_t, int) {});
+    took.emplace_back(std::chrono::steady_clock::now() - start);
+  }
+  over = true;
+  for (auto& other : others) other.join();
+  std::nth_element(took.begin(), took.begin() + 50, took.end());
+  std::printf("a small call on a busy machine: %.3f ms\n", static_cast<double>(took[50].count()) / 1e6);
+  check(took[50] < std::chrono::milliseconds(1), "a small call on a busy machine does not wait for its helper");
+}
+
+// Where there is no memory for one more thread (the nth allocation of the caller fails) the others do all the tiles.
+void no_memory_for_a_helper() {
+  for (int nth = 0; nth < 20; ++nth) {
+    std::vector<std::atomic<int>> seen(64);
+    bool refused = false;
+    allocations_left = nth;
+    try {
+      layer_fast::parallel_for(64, 4, [&](std::int64_t tile, int) { ++seen[static_cast<std::size_t>(tile)]; });
+    } catch (const std::bad_alloc&) {
+      refused = true;
+    }
+    allocations_left = -1;
+    check(refused || std::all_of(seen.begin(), seen.end(), [](const auto& n) { return n == 1; }),
+          "every tile runs once without memory for a helper");
+  }
+}
+
 }  // namespace
+
+void* operator new(std::size_t bytes) {
+  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
+  if (void* memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 int main() {
   a_helper_begins_elsewhere();
   the_caller_keeps_its_processors();
+  no_memory_for_a_helper();
+  failures_end_for_late_helpers_too();
+  a_small_call_waits_for_no_one();
   helpers_are_shared();
   for (int round = 0; round < 50; ++round) {
     for (const int threads : {1, 2, 7, 64}) {

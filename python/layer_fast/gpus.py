@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from .timing import StageTimes
 from .types import ScanRecord, ScanRef
 
 _AHEAD = 2  # chunks that each worker has in hand or waiting
+_log = logging.getLogger("layer_fast.gpus")
 _held: list[Pipeline] = []  # of a worker process: its pipeline
+_problem: list[str] = []  # of a worker process: why it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,18 @@ class Share:
     threads: int
 
 
+@dataclass(eq=False, slots=True)
+class Worker:
+    """One process on one GPU. times: what it had spent when its last chunk came back."""
+
+    device: str
+    pool: ProcessPoolExecutor
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+Chunk = tuple[Worker, list[ScanRef], Future[Any]]
+
+
 class GpuWorkers:
     """devices: what CUDA_VISIBLE_DEVICES says in each worker. Raises EngineError where a worker cannot start, or would
     compute with another engine or on another model of card than the run says. Close it."""
@@ -47,15 +62,11 @@ class GpuWorkers:
         threads = max(1, thread_budget() // len(devices))
         engine = pipeline.facts.fixed["engine"]
         self._share = Share(pipeline.models, pipeline.config, pipeline.engine_choice, engine, threads)
-        self._devices, self._chunk = devices, pipeline.config.scan_batch * pipeline.lanes
-        self._pools = [self._start(device) for device in devices]
-        self._times = [StageTimes() for _ in devices]
-        for device, ready in zip(devices, [pool.submit(_ready) for pool in self._pools], strict=True):
-            try:
-                problem = ready.result()
-            except BrokenProcessPool as error:
-                problem = f"its process ended: {error}"
-            if problem:
+        self._chunk = pipeline.config.scan_batch * pipeline.lanes
+        self._ended: list[Worker] = []
+        self._workers = [self._start(device) for device in devices]
+        for device, ready in zip(devices, [worker.pool.submit(_ready) for worker in self._workers], strict=True):
+            if problem := _said(ready):
                 self.close()
                 raise EngineError(f"worker for GPU {device}: {problem}")
 
@@ -66,54 +77,74 @@ class GpuWorkers:
         pictures: dict[str, Path] | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[ScanRecord, None, None]:
-        """As `Pipeline.stream`. Scans of a worker that dies fail with code "worker_died" and a new worker starts."""
-        source, waiting = iter(scans), deque[tuple[int, list[ScanRef], Future[Any]]]()
+        """As `Pipeline.stream`. Scans of a worker that dies fail with code "worker_died" and a new worker starts; a GPU
+        on which none starts any more is left out. Raises EngineError where no GPU is left."""
+        source, waiting = iter(scans), deque[Chunk]()
         while True:
-            while len(waiting) < _AHEAD * len(self._pools) and not (stop is not None and stop.is_set()):
+            while len(waiting) < _AHEAD * len(self._workers) and not (stop is not None and stop.is_set()):
                 chunk = list(itertools.islice(source, self._chunk))
                 if not chunk:
                     break
-                busy = [sum(k == held for held, *_ in waiting) for k in range(len(self._pools))]
-                k = busy.index(min(busy))
                 own = {ref.scan_id: (pictures or {})[ref.scan_id] for ref in chunk if ref.scan_id in (pictures or {})}
-                waiting.append((k, chunk, self._submit(k, chunk, own)))
+                waiting.append(self._submit(chunk, own, waiting))
             if not waiting:
                 return
-            yield from self._result(*waiting.popleft())
+            yield from _result(*waiting.popleft())
 
     def times(self) -> StageTimes:
         """Seconds per stage, summed over the workers' lanes."""
         total = StageTimes()
-        for times in self._times:
-            total += times
+        for worker in (*self._ended, *self._workers):
+            total += worker.times
         return total
 
     def close(self) -> None:
-        for pool in self._pools:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for worker in self._workers:
+            worker.pool.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, k: int, chunk: list[ScanRef], pictures: dict[str, Path]) -> Future[Any]:
-        try:
-            return self._pools[k].submit(_run, chunk, pictures)
-        except BrokenProcessPool:  # it died between two chunks, which cost no scan
-            self._restart(k)
-            return self._pools[k].submit(_run, chunk, pictures)
+    def _submit(self, chunk: list[ScanRef], pictures: dict[str, Path], waiting: Iterable[Chunk]) -> Chunk:
+        while True:
+            worker = min(self._workers, key=lambda one: sum(one is held for held, *_ in waiting))
+            try:
+                return worker, chunk, worker.pool.submit(_run, chunk, pictures)
+            except BrokenProcessPool:  # it died; what it had in hand fails when its turn comes
+                self._replace(worker)
 
-    def _restart(self, k: int) -> None:
-        self._pools[k].shutdown(wait=False)
-        self._pools[k] = self._start(self._devices[k])
+    def _replace(self, worker: Worker) -> None:
+        worker.pool.shutdown(wait=False)
+        self._ended.append(worker)
+        fresh, k = self._start(worker.device), self._workers.index(worker)
+        if not (problem := _said(fresh.pool.submit(_ready))):
+            self._workers[k] = fresh
+            return
+        fresh.pool.shutdown(wait=False)
+        del self._workers[k]
+        _log.warning("GPU %s is left out: its worker ended, and another does not start: %s", worker.device, problem)
+        if not self._workers:
+            raise EngineError(f"no GPU is left to go on with: the worker of GPU {worker.device} ended, and another "
+                              f"does not start: {problem}")  # fmt: skip
 
-    def _result(self, k: int, chunk: list[ScanRef], future: Future[Any]) -> list[ScanRecord]:
-        try:
-            records, self._times[k] = future.result()
-            return list(records)
-        except BrokenProcessPool:
-            said = f"the worker process of GPU {self._devices[k]} ended"
-            return [ScanRecord(ref.scan_id, "", "failed", "worker_died", "worker", said) for ref in chunk]
-
-    def _start(self, device: str) -> ProcessPoolExecutor:
+    def _start(self, device: str) -> Worker:
         spawn = multiprocessing.get_context("spawn")  # a forked child of a process that used CUDA cannot use it
-        return ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin, initargs=(device, self._share))
+        pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin, initargs=(device, self._share))
+        return Worker(device, pool)
+
+
+def _result(worker: Worker, chunk: list[ScanRef], future: Future[Any]) -> list[ScanRecord]:
+    try:
+        records, worker.times = future.result()
+        return list(records)
+    except BrokenProcessPool:
+        said = f"the worker process of GPU {worker.device} ended"
+        return [ScanRecord(ref.scan_id, "", "failed", "worker_died", "worker", said) for ref in chunk]
+
+
+def _said(ready: Future[str]) -> str:
+    """Waits until a worker has started: "", or why it has not."""
+    try:
+        return ready.result()
+    except BrokenProcessPool as error:
+        return f"its process ended: {error}"
 
 
 def device_names(count: int, device: str) -> list[str]:
@@ -133,7 +164,6 @@ def _begin(device: str, share: Share) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["CUDA_VISIBLE_DEVICES"] = device
     os.environ["LAYER_FAST_THREADS"] = str(share.threads)
-    _problem.clear()
     try:
         pipeline = Pipeline(share.models, share.config, kept_choice=share.choice)
     except Exception as error:
@@ -143,9 +173,6 @@ def _begin(device: str, share: Share) -> None:
         _problem.append(f"expected the engine facts {share.engine}, found {found}")
         return
     _held.append(pipeline)
-
-
-_problem: list[str] = []  # of a worker process: why it cannot work
 
 
 def _ready() -> str:

@@ -6,9 +6,8 @@ import itertools
 import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from .steps.compiled import Graphs
 from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance, refuse_unexplained
-from .steps.lane import Lane, check_profile
+from .steps.lane import Lane, at_work, check_profile
 from .steps.picture import save_pictures
 from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
@@ -118,14 +117,14 @@ class Pipeline:
     def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
         """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
         fail, or that a classifier cannot take, are left out."""
-        with self._lane() as lane:
+        with at_work(self._borrow_lane(), self._idle) as lane:
             return randomised_rows(self._masked(list(scans), lane), lane, self._classifiers(), self._prepare)
 
     def other_masks(self, scans: Iterable[ScanRef]) -> dict[str, list[dict[str, Any]]]:
         """Rows of guards.parquet for maps of a few of these scans under masks of the others (guards.other_masks), by
         scan_id; scans that fail have none. Empty where the guard `nulls` is not asked."""
         few = few_of_many(list(scans)) if "nulls" in self.config.guards else []
-        with self._lane() as lane, lane.place.active():
+        with at_work(self._borrow_lane(), self._idle) as lane:
             return other_mask_rows(few, lane, self.facts, self._masked, self._explained)
 
     def times(self) -> StageTimes:
@@ -136,7 +135,7 @@ class Pipeline:
         return total
 
     def _batch(self, items: list[Scan | ScanRef], pictures: dict[str, Path]) -> list[ScanRecord]:
-        with self._lane() as lane, lane.place.active():
+        with at_work(self._borrow_lane(), self._idle) as lane:
             return self._steps(items, pictures, lane)
 
     def _steps(self, items: list[Scan | ScanRef], pictures: dict[str, Path], lane: Lane) -> list[ScanRecord]:
@@ -160,14 +159,6 @@ class Pipeline:
         reduced = run_precision(self._engine, c.precision) != "float32"
         agreement = precision_agreement(packages, c, self._graphs, self._engine, self._device) if reduced else None
         self.precision_agreement = agreement
-
-    @contextmanager
-    def _lane(self) -> Iterator[Lane]:
-        lane = self._borrow_lane()
-        try:
-            yield lane
-        finally:
-            self._idle.put(lane)
 
     def _borrow_lane(self) -> Lane:
         try:

@@ -158,6 +158,22 @@ def test_a_cache_that_cannot_be_written_costs_a_build_and_says_so(
     file.mkdir()
     opened()
     assert "cannot be kept" in caplog.text and len(gpu.tensorrt.named("build")) == 2
+    assert not list(gpu.cache.glob("*.tmp")), "nor is half of it left there"
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_an_engine_error(gpu: Emulated) -> None:
+    """Not an OSError, which would end a run that could go on with the next engine."""
+    opened()
+    lock = engine_file(gpu).with_suffix(".lock")
+    lock.unlink()
+    lock.symlink_to("/nowhere")
+    with pytest.raises(EngineError, match=r"engine cache /.*: expected to write \w+\.lock there.*LAYER_FAST_CACHE"):
+        opened()
+    gpu.cache.joinpath("hmac.key").unlink()
+    gpu.cache.joinpath("hmac.key").mkdir()
+    lock.unlink()
+    with pytest.raises(EngineError, match=r"expected to write hmac\.key there, found: Is a directory"):
+        opened()
 
 
 RECIPE = Recipe("label", b"model", "float32", ({"x": ((1,), (2,), (3,))},), Library(None, "tensorrt", "10"), "8.6", "A")

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
-import tiny
 import tolerances
 from engines.gpu import CARD, emulate
 from layer_fast import info
@@ -21,16 +20,6 @@ from layer_fast.engines.reasons import Unusable
 from layer_fast.errors import EngineError
 
 METHODS = {"methods": ("gradcam", "gradient", "layer_shapley")}
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_models(tmp_path_factory.mktemp("models") / "tiny", ("bmode",))
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_cohort(tmp_path_factory.mktemp("cohort") / "c", 3)
 
 
 def written(out: Path) -> dict[str, Any]:

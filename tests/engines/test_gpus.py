@@ -13,6 +13,7 @@ import pytest
 
 import tiny
 from engines.gpu import CARD
+from layer_fast import gpus
 from layer_fast.cohort import run_cohort
 from layer_fast.config import make_config
 from layer_fast.engines import cuda
@@ -22,11 +23,6 @@ from layer_fast.io import load_table
 from layer_fast.pipeline import Pipeline
 
 OPTIONS = {"methods": ("gradcam",), "engine": "onnxruntime", "scan_batch": 1, "lanes": 1}
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_models(tmp_path_factory.mktemp("models") / "tiny", ("bmode",))
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +40,38 @@ def test_two_workers_give_what_one_pipeline_gives(models: Path, table: Path, tmp
         found = [replace(record, seconds={}) for record in workers.stream(refs, pictures=pictures)]
         assert repr(found) == repr(expected), "the same records in the same order"
         assert (tmp_path / "picture.npz").is_file() and "explain" in workers.times().seconds
-        seen = [pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() for pool in workers._pools]
+        seen = [worker.pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() for worker in workers._workers]
         assert seen == ["0", "1"]
-        dead = workers._pools[1].submit(os.abort)
+        dead = workers._workers[1].pool.submit(os.abort)
         assert dead.exception() is not None
         assert [r.status for r in workers.stream(refs)] == ["ok"] * 5, "a new worker is there"
         dying: Future[Any] = Future()
         dying.set_exception(BrokenProcessPool("ended"))
-        records = workers._result(0, refs[:2], dying)
+        records = gpus._result(workers._workers[0], refs[:2], dying)
         assert [(r.scan_id, r.status, r.code) for r in records] == [
             (ref.scan_id, "failed", "worker_died") for ref in refs[:2]
         ]
+    finally:
+        workers.close()
+
+
+def test_a_gpu_on_which_no_worker_starts_again_is_left_out(
+    models: Path, table: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refs = load_table(table)
+    workers = GpuWorkers(Pipeline(models, OPTIONS), ["0", "1"])
+    try:
+        list(workers.stream(refs))
+        spent = workers.times().seconds["explain"]
+        workers._share = replace(workers._share, engine={"gpu": "gone"})
+        workers._workers[1].pool.submit(os.abort).exception()
+        assert [r.status for r in workers.stream(refs)] == ["ok"] * 5, "the other one does it all"
+        assert [worker.device for worker in workers._workers] == ["0"]
+        assert "GPU 1 is left out: its worker ended, and another does not start: expected the engine" in caplog.text
+        assert workers.times().seconds["explain"] > spent, "and what the one that ended had spent still counts"
+        workers._workers[0].pool.submit(os.abort).exception()
+        with pytest.raises(EngineError, match=r"no GPU is left to go on with: the worker of GPU 0 ended"):
+            list(workers.stream(refs))
     finally:
         workers.close()
 

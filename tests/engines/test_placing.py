@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from layer_fast.engines import choice, cuda, placing
 from layer_fast.engines.choice import Probe
 from layer_fast.engines.cuda import Driver, Gpu
 from layer_fast.engines.placing import Trial, Wanted, place
-from layer_fast.engines.reasons import Unusable
+from layer_fast.engines.reasons import DeviceFull, Unusable
 from layer_fast.errors import ConfigError, EngineError
 
 ALL = {"onnxruntime": "1", "openvino": "2", "torch": "3", "tensorrt": "4"}
@@ -223,3 +224,34 @@ def test_a_driver_without_a_gpu_and_no_driver() -> None:
     for load, words in ((lambda: broken, "cuInit gives error 100"), (lambda: empty, "counts 0"), (gone, "no NVIDIA")):
         found = cuda.ask(load)
         assert found.gpus == () and words in str(found.missing)
+
+
+def test_every_refusal_of_the_driver_is_named() -> None:
+    for name in ("cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceTotalMem_v2", "cuDeviceGetAttribute"):
+        library = Library()
+        call = getattr(library, name)
+
+        def refuses(*arguments: Any, call: Any = call) -> int:
+            call(*arguments)
+            return 999
+
+        refuses.__name__ = name
+        setattr(library, name, refuses)
+        assert f"{name} gives error 999" in str(cuda.ask(lambda library=library: library).missing), name
+
+
+def test_a_refusal_is_raised_anew_each_time(machine: Machine) -> None:
+    """The driver's answer is kept for ever: the frames that a raised exception goes through must not be."""
+    machine.driver = NONE
+    for _ in range(2):
+        with pytest.raises(Unusable, match="no NVIDIA driver") as error:
+            cuda.first_gpu()
+        assert error.value.code == "no_driver"
+    assert NONE.missing is not None and NONE.missing.__traceback__ is None
+
+
+@pytest.mark.parametrize("made", [Unusable("no_gpu", why="none"), DeviceFull("a graph", "run", "9 GiB")])
+def test_errors_of_engines_cross_processes(made: EngineError) -> None:
+    found = pickle.loads(pickle.dumps(made))  # noqa: S301  (what multiprocessing does)
+    assert type(found) is type(made) and str(found) == str(made)
+    assert found.code == made.code  # type: ignore[attr-defined]

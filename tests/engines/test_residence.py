@@ -37,11 +37,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_cohort(tmp_path_factory.mktemp("cohort") / "c", 3)
-
-
-@pytest.fixture(scope="module")
 def expected(models: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("reference") / "out"
     assert run_cohort(table, models, out, {**OPTIONS, "engine": "onnxruntime"}).exit_code == 0
@@ -145,16 +140,24 @@ def test_counts_on_the_gpu_are_those_of_the_cpu(gpu: Emulated) -> None:
         assert (a.ordered, a.voxel_mm3) == (b.ordered, b.voxel_mm3)
 
 
-@pytest.mark.parametrize("info", [{"cuda_devices": [], "cuda_reason": "no twin"}, {"cuda_devices": ["a"]}])
 def test_without_twins_arrays_stay_with_the_host_and_it_is_said(
-    models: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, info: dict[str, Any],
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    models: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     emulate(monkeypatch, tmp_path / "cache")
-    monkeypatch.setattr(place.ops, "build_info", lambda: info)
+    monkeypatch.setattr(place.ops, "build_info", lambda: {"cuda_devices": [], "cuda_reason": "no twin"})
     assert run_cohort(table, models, tmp_path / "out", {**OPTIONS, "engine": "tensorrt"}).exit_code == 0
     assert run_json(tmp_path / "out")["engine"]["arrays"] == "host"
-    assert "arrays are copied to the engine and back: the native operations" in caplog.text
+    assert "arrays are copied to the engine and back: the native operations have no GPU: no twin" in caplog.text
+
+
+def test_a_cupy_that_cannot_use_the_gpu_is_no_end_of_the_run(gpu: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses() -> int:
+        raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is\n insufficient")
+
+    assert place.why_not_on_gpu("cuda") == ""
+    monkeypatch.setattr(gpu.cupy.cuda.runtime, "getDeviceCount", refuses)  # type: ignore[attr-defined]
+    said = "CuPy cannot use the GPU: cudaErrorInsufficientDriver: CUDA driver version is insufficient"
+    assert place.why_not_on_gpu("cuda") == said and place.places("cuda")().on_gpu is False
 
 
 def test_what_reads_maps_on_the_host_gets_them_there(gpu: Emulated, models: Path, table: Path, tmp_path: Path) -> None:
@@ -186,3 +189,13 @@ def test_on_the_cpu_nothing_is_placed(models: Path) -> None:
     assert isinstance(lane.place, place.Host) and lane.place.put(array) is array is lane.place.take(array)
     assert "arrays" not in pipeline.facts.fixed["engine"]
     assert load_models(models).segmenter is not None
+
+
+def test_the_guard_of_weights_works_on_the_lanes_own_stream(gpu: Emulated, models: Path, table: Path) -> None:
+    from layer_fast.io import load_table
+
+    pipeline = Pipeline(models, {**OPTIONS, "methods": ("gradcam",), "engine": "tensorrt"})
+    gpu.machine.events.clear()
+    assert pipeline.randomisation(load_table(table)[:1])
+    streams = {event.split()[-1] for event in gpu.machine.events if " on 0x" in event}
+    assert len(streams) == 1 and streams != {"0x0"}

@@ -33,16 +33,6 @@ METHODS = {"methods": ("gradcam", "gradient", "layer_shapley")}
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_models(tmp_path_factory.mktemp("models") / "tiny", ("bmode",))
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_cohort(tmp_path_factory.mktemp("cohort") / "c", 3)
-
-
-@pytest.fixture(scope="module")
 def reference(models: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("reference") / "out"
     assert run_cohort(table, models, out, {**METHODS, "engine": "onnxruntime"}).exit_code == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,39 @@ def test_contexts_are_bounded(rtx: Emulated) -> None:
         image = images(count)
         np.testing.assert_allclose(engine.run({"image": image}, ("logits",))[0], expected(image), rtol=1e-6)
     assert len(engine._bound) == 3 and len(rtx.tensorrt.named("context")) == 6
+
+
+class Waiting:
+    waited = False
+
+    def synchronize(self) -> None:
+        self.waited = True
+
+
+def test_before_a_context_goes_everything_that_was_given_to_the_gpu_has_ended(rtx: Emulated) -> None:
+    """It may have been given to the stream of another library than the one that asks for room."""
+    engine, other = opened(), Waiting()
+    for count in (1, 2, 3):
+        engine.run({"image": images(count)}, ("logits",))
+    engine._streams["torch"] = other  # type: ignore[assignment]
+    engine.run({"image": images(4)}, ("logits",))
+    assert other.waited
+
+
+def test_lanes_make_their_contexts_one_after_the_other(rtx: Emulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, inside, most = opened()._loaded, [], []
+
+    def slowly(*_: Any) -> object:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+        return object()
+
+    monkeypatch.setattr(held.engine, "create_execution_context", slowly)
+    with ThreadPoolExecutor(3) as lanes:
+        list(lanes.map(lambda _: held.context(), range(3)))
+    assert most == [1, 1, 1]
 
 
 def test_lanes_share_one_engine(rtx: Emulated) -> None:

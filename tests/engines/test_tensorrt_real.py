@@ -5,7 +5,6 @@ Full `tensorrt` is checked against its documentation only, see docs/guides/gpu.m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -23,13 +22,7 @@ CASES += [("reference_2d", name, kind) for name, kinds in SLICES for kind in kin
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[trt.Compiler]:
-    if os.environ.get("LAYER_FAST_TENSORRT") == "0":
-        pytest.skip("LAYER_FAST_TENSORRT=0: TensorRT is not wanted")
-    if not trt.installed():
-        pytest.skip("TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13 failed or was not tried")
-    made = trt.Compiler()
-    yield made
-    made.close()
+    yield from trt.offered()
 
 
 @pytest.mark.parametrize(("folder", "name", "kind"), CASES)

@@ -2,7 +2,8 @@
 
 First each tool must find the fault planted for it (cpp/tests/cuda_faults.cu), else its silence would mean nothing.
 Needs a GPU, nvcc, compute-sanitizer and CuPy. Writes benchmarks/results/gpu_sanitize.json after every step and goes on
-from there (--fresh starts again). Ends with 1 where a tool reports an error or misses its fault.
+from there when called again on the same commit (--fresh starts again). Ends with 1 where a tool reports an error or
+misses its fault.
 """
 
 from __future__ import annotations
@@ -69,18 +70,28 @@ def checked(tool: str, seconds: int) -> dict[str, Any]:
     return answer | {"clean": code == 0, "output": "" if code == 0 else text}
 
 
+def revision() -> str:
+    """The commit that is checked; "unknown" outside of a checkout."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT)
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def earlier(commit: str) -> dict[str, Any]:
+    """What earlier calls found, by tool; nothing of it holds for another commit."""
+    held = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    return dict(held["tools"]) if held.get("commit") == commit else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fresh", action="store_true", help="forget what earlier calls found")
     parser.add_argument("--seconds", type=int, default=110, help="time limit of one tool")
     options = parser.parse_args()
-    known: dict[str, Any] = {}
-    if RESULT.exists() and not options.fresh:
-        known = json.loads(RESULT.read_text())
+    known = {} if options.fresh else earlier(revision())
     for tool in TOOLS:
         if not known.get(tool, {}).get("clean"):
             known[tool] = checked(tool, options.seconds)
-            RESULT.write_text(json.dumps(known, indent=1) + "\n")
+            RESULT.write_text(json.dumps({"commit": revision(), "tools": known}, indent=1) + "\n")
         found = known[tool]
         print(f"{tool:10s} planted fault {'found' if found['planted_fault_found'] else 'MISSED'}; "
               f"twins {'clean' if found['clean'] else 'NOT CLEAN'}", flush=True)  # fmt: skip

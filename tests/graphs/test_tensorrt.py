@@ -43,13 +43,7 @@ WITHOUT_CLASS_MAPS = ("convnext2d", "convnext3d", "vgg2d", "densenet121")
 
 @pytest.fixture(scope="module")
 def compiler() -> Iterator[trt.Compiler]:
-    if os.environ.get("LAYER_FAST_TENSORRT") == "0":
-        pytest.skip("LAYER_FAST_TENSORRT=0: TensorRT is not wanted")
-    if not trt.installed():
-        pytest.skip("TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13 failed or was not tried")
-    worker = trt.Compiler()
-    yield worker
-    worker.close()
+    yield from trt.offered()
 
 
 def precision(model: onnx.ModelProto, half: bool) -> onnx.ModelProto:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -54,6 +55,19 @@ class Compiler:
 
     def close(self) -> None:
         self._pool.shutdown()
+
+
+def offered() -> Iterator[Compiler]:
+    """A compiler for the tests of a module, which are skipped where TensorRT-RTX is not wanted or not installed."""
+    import pytest  # not in the compiler's own process
+
+    if os.environ.get("LAYER_FAST_TENSORRT") == "0":
+        pytest.skip("LAYER_FAST_TENSORRT=0: TensorRT is not wanted")
+    if not installed():
+        pytest.skip("TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13 failed or was not tried")
+    made = Compiler()
+    yield made
+    made.close()
 
 
 def build(model: bytes, sizes: tuple[int, ...]) -> list[str]:

@@ -42,6 +42,7 @@ def test_ties_go_to_the_lowest_class() -> None:
     assert (argmax_resample(np.zeros((3, 2, 2, 2), np.float32), (4, 4, 4)) == 0).all()
 
 
+@pytest.mark.cpu_only
 def test_threads_do_not_change_a_byte() -> None:
     results = {argmax_resample(logits_of(), (20, 130, 90), threads=n).tobytes() for n in (1, 2, 3, 8)}
     assert len(results) == 1

@@ -1,4 +1,5 @@
-"""The emulation of CUDA finds planted faults, so that its silence about the twins means something."""
+"""The emulation of CUDA finds planted faults, so that its silence about the twins means something; and what the twins
+launch by, over it."""
 
 from __future__ import annotations
 
@@ -9,21 +10,33 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+CPP = Path(__file__).resolve().parents[2] / "cpp"
+EMULATION = CPP / "tests" / "cuda_emulation"
+
+
+def compiled(folder: Path, *sources: str) -> Path:
+    """A program of these sources of cpp/ and the emulation."""
+    compiler = shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    built = folder / "program"
+    folders = [f"-I{folder}" for folder in (EMULATION, CPP, CPP / "include")]
+    named = [str(CPP / source) for source in (*sources, "tests/cuda_emulation/cuda_threads.cpp")]
+    command = [compiler, "-std=c++20", "-O1", *folders, "-o", str(built), "-x", "c++", *named]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return built
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("c++")
-    if compiler is None:
-        pytest.skip("no C++ compiler")
-    built = tmp_path_factory.mktemp("emulation") / "faults"
-    tests = ROOT / "cpp" / "tests"
-    sources = [str(tests / "test_cuda_emulation.cpp"), str(tests / "cuda_emulation" / "cuda_threads.cpp")]
-    command = [compiler, "-std=c++20", "-O1", "-I", str(tests / "cuda_emulation"), "-o", str(built), *sources]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return built
+    return compiled(tmp_path_factory.mktemp("emulation"), "tests/test_cuda_emulation.cpp")
+
+
+@pytest.fixture(scope="module")
+def queue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sources = ("tests/test_cuda_queue.cpp", "runtime/cuda/cuda_queue.cu", "runtime/array.cpp")
+    return compiled(tmp_path_factory.mktemp("queue"), *sources)
 
 
 def run(program: Path, fault: str, order: str = "forward") -> subprocess.CompletedProcess[str]:
@@ -52,3 +65,8 @@ def test_a_write_past_scratch_memory_ends_the_process(program: Path) -> None:
     done = run(program, "past_the_end")
     assert done.returncode < 0
     assert "wrote outside of its scratch memory of 4 bytes" in done.stderr
+
+
+@pytest.mark.parametrize("case", ["shared", "stale", "impossible"])
+def test_launches_by_the_queue(queue: Path, case: str) -> None:
+    assert run(queue, case).returncode == 0

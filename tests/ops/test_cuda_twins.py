@@ -132,6 +132,39 @@ def test_arrays_on_two_devices_are_refused(emulation: Callable[[], None]) -> Non
         ops.resample(volume, (3, 5, 7), out=other)
 
 
+class Described(EmulatedArray):
+    """Of a library that says more of its arrays: on which stream it works, strides, whether they may be written."""
+
+    more: dict[str, Any] = {}  # noqa: RUF012
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {**super().__cuda_array_interface__, **self.more}
+
+
+def test_arrays_of_two_streams_are_refused(emulation: Callable[[], None]) -> None:
+    """What one library is still computing on its stream would be read on the other's."""
+    emulation()
+    volume, out = Described(np.zeros((2, 3, 4), np.float32)), Described(np.zeros((3, 5, 7), np.float32))
+    for own, other in ((7, 7), (7, None), (None, 9), (1, 1)):
+        volume.more, out.more = {"stream": own}, {"stream": other}
+        assert ops.resample(volume, (3, 5, 7), out=out) is out
+    volume.more, out.more = {"stream": 7}, {"stream": 9}
+    with pytest.raises(DeviceError, match="expected volume and out of libraries that work on one stream, got 0x7"):
+        ops.resample(volume, (3, 5, 7), out=out)
+
+
+def test_what_an_out_on_a_device_lacks_is_named(emulation: Callable[[], None]) -> None:
+    emulation()
+    volume, out = EmulatedArray(np.zeros((2, 3, 4), np.float32)), Described(np.zeros((3, 5, 7), np.float32))
+    out.more = {"strides": (560, 56, 8)}
+    with pytest.raises(ValueError, match=r"expected out to be C-contiguous and writable, got strides \(560, 56, 8\)"):
+        ops.resample(volume, (3, 5, 7), out=out)
+    out.more = {"data": (out.__cuda_array_interface__["data"][0], True)}
+    with pytest.raises(ValueError, match="got one that is read-only"):
+        ops.resample(volume, (3, 5, 7), out=out)
+
+
 def test_a_library_that_cannot_make_arrays_is_asked_for_out(emulation: Callable[[], None]) -> None:
     emulation()
     known = EmulatedArray(np.ones((2, 3, 4), np.float32))
@@ -145,3 +178,26 @@ def test_the_emulation_says_what_it_is(emulation: Callable[[], None]) -> None:
     info = ops.build_info()
     assert info["cuda_built"] and info["cuda_emulated"] and info["cuda_devices"] == []
     assert "emulated on the CPU for tests" in info["cuda_reason"]
+
+
+def test_a_histogram_of_integers_is_filled_on_the_host(emulation: Callable[[], None]) -> None:
+    """A GPU cannot write to the NumPy array that the caller gets; in the emulation it could, unseen."""
+    emulation()
+    volume, bins = EmulatedArray(np.array([3, 3, 200], np.uint8)), EmulatedArray(np.zeros(256, np.int64))
+    found = ops.intensity_stats(volume, percentiles=(50.0,))
+    assert isinstance(found.histogram, np.ndarray) and (found.histogram[3], found.histogram[200]) == (2, 1)
+    core = cuda_twins.emulated_core()
+    assert not isinstance(core, str)
+    options = {"within": "all", "mask": None, "percentiles": [], "only_ranks": False, "threads": 0, "stream": 0}
+    with pytest.raises(ValueError, match=r"expected a histogram in the memory of the CPU, got one on a CUDA device"):
+        core.intensity_stats(volume, histogram=bins, **options)
+
+
+def test_no_coalitions_are_no_images_and_labels_are_looked_at(emulation: Callable[[], None]) -> None:
+    emulation()
+    compose = on_device(ops.layer_compose, EmulatedArray)
+    image, labels, sets = np.zeros((2, 3, 4, 5), np.float32), np.zeros((3, 4, 5), np.uint8), np.zeros((0, 7), bool)
+    assert compose(image, labels, sets, fill_values=np.zeros((2, 7), np.float32)).shape == (0, 2, 3, 4, 5)
+    labels[1, 2, 3] = 9
+    with pytest.raises(ValueError, match="got label 9"):
+        compose(image, labels, sets, fill_values=np.zeros((2, 7), np.float32))

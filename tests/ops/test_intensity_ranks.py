@@ -12,6 +12,8 @@ import oracle_layers as oracle
 from layer_fast import ops
 from layered_maps import at_sample
 
+pytestmark = pytest.mark.not_emulated
+
 SHAPE = (15, 160, 170)
 FLOAT_SAMPLE, BYTE_SAMPLE = 1 << 15, 1 << 14  # kSample in cpp/ops/float_ranks.cpp and byte_ranks.cpp
 KINDS = ("normal", "zeros", "bytes", "wide", "steps", "holes", "constant", "few", "sorted")

@@ -83,6 +83,7 @@ def test_percentiles_of_wide_floats_by_counting(seed: int) -> None:
     np.testing.assert_array_equal(got.percentiles, np.percentile(volume.astype(np.float64), asked))
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_same_figures_for_any_number_of_threads(dtype: str) -> None:
     volume = make(dtype, (5, 170, 190), 3)
@@ -113,6 +114,7 @@ def test_nothing_chosen() -> None:
         assert all(math.isnan(v) for v in (got.min, got.max, got.mean, got.std, got.percentiles[0]))
 
 
+@pytest.mark.cpu_only  # no library of arrays on a device has foreign bytes
 def test_views_foreign_bytes_and_read_only_arrays() -> None:
     volume = make("int16", (4, 20, 30), 5)
     want = repr(ops.intensity_stats(volume))

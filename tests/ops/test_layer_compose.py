@@ -54,10 +54,11 @@ def test_all_128_coalitions_of_six_layers_and_background(threads: int) -> None:
 def test_nan_is_copied_and_not_computed_with() -> None:
     image = np.full((1, 1, 1, 4), np.nan, np.float32)
     labels = np.array([[[0, 1, 0, 1]]], np.uint8)
-    got = ops.layer_compose(image, labels, np.array([[True, False]]), fill_values=[[5.0, 7.0]])
+    got = ops.layer_compose(image, labels, np.array([[True, False]]), fill_values=np.array([[5.0, 7.0]], np.float32))
     np.testing.assert_array_equal(got[0, 0, 0, 0], [np.nan, 7.0, np.nan, 7.0])
 
 
+@pytest.mark.cpu_only  # what is moved to a device loses its strides and byte order
 def test_out_is_used_and_views_are_read() -> None:
     image, labels, coalitions, fill = case(2, (3, 8, 9), 4, 7, 2, False)
     out = np.empty((4, *image.shape), np.float32)
@@ -93,6 +94,7 @@ def test_wrong_arguments_are_named(change: dict, error: type[Exception], text: s
         ops.layer_compose(call.pop("image"), call.pop("labels"), call.pop("coalitions"), **call)
 
 
+@pytest.mark.cpu_only  # what is moved to a device overlaps nothing
 def test_out_may_not_be_the_image() -> None:
     image = np.zeros((1, 1, 2, 3, 4), np.float32)
     labels = np.zeros((2, 3, 4), np.uint8)

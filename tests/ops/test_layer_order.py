@@ -28,6 +28,7 @@ def test_quantiles_and_top_share_are_exact(shape: tuple[int, int, int], threads:
     assert np.isnan(moments.quantiles[0, 3]).all() and math.isnan(moments.top_share[0, 3])
 
 
+@pytest.mark.not_emulated
 @pytest.mark.parametrize("kind", ["normal", "zeros", "wide", "steps", "holes"])
 def test_quantiles_of_more_values_than_are_collected(kind: str) -> None:
     shape = (13, 101, 173)
@@ -56,6 +57,7 @@ def test_quantiles_of_more_values_than_are_collected(kind: str) -> None:
         assert abs(moments.top_share[0, layer] - share) <= bound
 
 
+@pytest.mark.not_emulated
 @pytest.mark.parametrize("kind", ["too_high", "too_low", "two_minima", "zeros_below"])
 def test_quantiles_where_the_sample_misleads(kind: str, threads: int) -> None:
     """The sample says where the ranks lie; where it is wrong the search goes on outside, to the last float."""

@@ -17,6 +17,7 @@ def layered(shape: tuple[int, int, int], num_layers: int = 6) -> np.ndarray:
     return np.clip((y + np.sin(0.2 * x + z)) * (num_layers + 1) / shape[1], 0, num_layers).astype(np.uint8)
 
 
+@pytest.mark.not_emulated
 @settings(max_examples=60, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 5), st.integers(1, 12), st.integers(1, 20)),

@@ -122,3 +122,31 @@ def test_large_results_are_those_of_small_ones(name: str, floats: int) -> None:
         scaled = (source - np.float64(low)) * factor
         want = (scaled if name == "zscore" else scaled.clip(0, 1)).astype(np.float32)
     np.testing.assert_array_equal(got, want)
+
+
+LONG, MANY = (1, 1, 2**31), (4, 2**15, 2**15)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("shape", "call", "words"),
+    [
+        (LONG, lambda labels: ops.layer_reduce(np.zeros((1, 1, 4), np.float32), labels), "2.31 voxels along each axis"),
+        (LONG, lambda labels: ops.layer_weights(labels, (1, 1, 4)), "expected labels with fewer than 2.31 voxels"),
+        (LONG, lambda labels: ops.resample(labels, (1, 1, 4)), "expected a volume with fewer than 2.31 voxels"),
+        (
+            LONG,
+            lambda labels: ops.resample_labels(labels, (1, 1, 4), mode="fraction", num_labels=1),
+            "expected labels with fewer than 2.31 voxels",
+        ),
+        (
+            MANY,
+            lambda labels: ops.layer_reduce(np.zeros((1, 1, 1), np.float32), labels, quantiles=(0.5,)),
+            "expected fewer than 2.32 voxels with quantiles",
+        ),
+    ],
+)
+def test_sizes_beyond_the_bits_of_an_index_are_refused(shape: tuple[int, ...], call: Call, words: str) -> None:
+    """Before anything is read: the gigabytes of zeros are addresses only."""
+    with pytest.raises(ValueError, match=words):
+        call(np.zeros(shape, np.uint8))

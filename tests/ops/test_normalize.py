@@ -61,6 +61,7 @@ def test_nan_stays_nan_and_does_not_count(method: str) -> None:
     assert got[0, 0, 0] == (np.inf if method == "zscore" else 1.0)
 
 
+@pytest.mark.cpu_only  # what is moved to a device overlaps nothing
 def test_out_may_be_the_volume_itself_but_not_overlap_it() -> None:
     volume = make("float32", seed=3)
     want = ops.normalize(volume)
@@ -103,3 +104,9 @@ def test_any_shape_and_bytes_do_not_depend_on_threads(shape: tuple[int, ...]) ->
 def test_an_undefined_line_is_refused(volume: np.ndarray, options: dict, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         ops.normalize(volume, **options)
+
+
+def test_ops_run_on_the_twin_that_a_test_is_named_after(request: pytest.FixtureRequest) -> None:
+    """Of this file and all others in conftest's list, although no test asks for the fixture by name."""
+    moved = hasattr(ops.normalize, "__wrapped__")
+    assert moved == (request.node.callspec.params["twin"] != "cpu")

@@ -60,6 +60,7 @@ def test_boxes_too_small_to_have_a_width_take_their_voxel(scale: float, offset: 
         np.testing.assert_array_equal(result.argmax(0), np.broadcast_to(voxel, labels.shape))
 
 
+@pytest.mark.cpu_only
 def test_threads_do_not_change_a_byte() -> None:
     labels = labels_of((20, 90, 70))
     results = {resample_labels(labels, (30, 200, 50), mode="fraction", threads=n).tobytes() for n in (1, 2, 3, 8)}

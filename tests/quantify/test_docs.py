@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fake_tables import draw_phi, shapley_tables
 from layer_fast.fills import FILL_FACTS
-from layer_fast.quantify import PRESETS, map_region_rows
+from layer_fast.quantify import PRESETS, map_region_rows, summary
 from layer_fast.quantify.gates import ELSEWHERE
 from layer_fast.tables import (
     COALITION_COLUMNS,
@@ -32,6 +34,13 @@ def test_every_definition_is_written_down_with_its_formula() -> None:
         formula = documented[name][1]
         assert preset.formula.removeprefix("phi_k = ").startswith(formula.removesuffix(", p = 7")), name
     assert all(any(name in row for row in documented) for name in ELSEWHERE)
+
+
+def test_every_gate_is_written_down() -> None:
+    phi, case = draw_phi(np.random.default_rng(0), subjects=40, effect={4: 2.0})
+    gates = summary(*shapley_tables(phi, case), replicates=99)["answers"][0]["gates"]
+    text = (DOCS / "definitions.md").read_text(encoding="utf-8").split("## When a layer is called")[1].split("\n## ")[0]
+    assert {gate["name"] for gate in gates} == set(rows_of(text)) - {"gate", "---"}
 
 
 def test_every_fill_is_written_down() -> None:

@@ -69,6 +69,14 @@ def test_few_subjects_have_no_interval() -> None:
         assert np.isfinite(found.estimate).all() and np.isnan(found.low).all() and np.isnan(found.high).all()
 
 
+def test_few_of_a_class_have_no_interval() -> None:
+    m, _ = margins(4, 40, 2)
+    few = np.arange(40) < 4
+    for found in (log_loss_game(m, few, Draws(0, "a"), replicates=99),
+                  auc_game(m[few], m[~few], Draws(0, "b"), replicates=99)):  # fmt: skip
+        assert np.isfinite(found.estimate).all() and np.isnan(found.low).all() and np.isnan(found.high).all()
+
+
 def test_interactions_are_the_second_differences_averaged() -> None:
     """Grabisch and Roubens 1999, by sets instead of bits; zero for players whose contributions add."""
     p = 4

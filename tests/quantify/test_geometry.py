@@ -56,6 +56,16 @@ def test_layer_whose_value_follows_its_thickness_has_no_adjusted_contrast() -> N
     assert _by_hand(stats, scans, layers, 4) == pytest.approx((found.estimate, found.se), rel=1e-9)
 
 
+def test_a_class_that_follows_from_what_is_held_fixed_has_no_adjusted_contrast() -> None:
+    """The body mass index is written down for cases only: the indicator of its absence is the class."""
+    layers, scans = cohort("content", 60, 2.5, 0)
+    scans = [{**s, "bmi": s["bmi"] if s["label"] == "case" else ""} for s in scans]
+    stats = analyse(cells(layers)[0], {s["scan_id"]: s for s in scans}, Settings(replicates=99))
+    found = adjusted_contrast(stats, {s["scan_id"]: s for s in scans}, 4)
+    assert found.adjusted_for[-1] == "bmi" and np.isnan([found.estimate, found.se, found.p]).all()
+    assert gate_of(layers, scans)["passed"] is False
+
+
 def _by_hand(stats: Any, scans: list[dict[str, Any]], layers: list[dict[str, Any]], k: int) -> tuple[float, float]:
     """HC3 from its formula, one scan a subject, without the library: raw columns, explicit inverse and hat matrix."""
     mm = {(r["scan_id"], r["label_value"]): r["thickness_mm"] for r in layers if r["region_kind"] == "layer"}

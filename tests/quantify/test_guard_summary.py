@@ -44,6 +44,7 @@ def test_leakage_fires_where_most_scans_leak(share: float, fired: bool) -> None:
     assert leak["value"]["muscle"] == pytest.approx(0.1)
     border = next(e for e in found if e["name"] == "border")
     assert border["fired"] is False and border["value"]["deep_fascial_membrane"] == pytest.approx(0.5)
+    assert ("without a core, so that nothing tells it from its neighbours: deep fascial" in border["sentence"]) is fired
 
 
 @pytest.mark.parametrize(("draws", "high", "fired"), [(39, 0.6, False), (39, 0.4, True), (11, 0.6, None)])

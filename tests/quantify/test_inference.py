@@ -9,7 +9,7 @@ from scipy import optimize, stats
 import tolerances
 from layer_fast.quantify import difference_interval, holm, mean_interval, permutation_p, subject_auc
 from layer_fast.quantify.draws import Draws
-from layer_fast.quantify.inference import difference
+from layer_fast.quantify.inference import difference, tail_of
 
 CLOSE = tolerances.STATISTICS
 
@@ -154,3 +154,13 @@ def test_the_mean_of_a_column_needs_twenty_values() -> None:
     got = mean_interval(x, Draws(0), replicates=199)
     assert np.isfinite(got.low[0])
     assert np.isnan([got.low[1], got.high[1]]).all()
+
+
+def test_limits_of_other_confidences() -> None:
+    assert [tail_of(1999, confidence) for confidence in (0.9, 0.95, 0.99)] == [100, 50, 10]
+    with pytest.raises(ValueError, match="enough replicates"):
+        tail_of(30, 0.95)
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(0.7, 1, 14), rng.normal(0, 1, 11)
+    assert subject_auc(a, b, 0.9).low == pytest.approx(subject_auc(a, b).lower_limit, abs=CLOSE)
+    assert subject_auc(a, b, 0.9).high < subject_auc(a, b).high

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layer_fast.quantify import Levels, rank_correlation, split_at
+from fake_tables import draw_phi, shapley_tables
+from layer_fast.quantify import Levels, rank_correlation, split_at, summary
 from layer_fast.quantify.draws import Draws
 from layer_fast.quantify.ordinal import level_numbers, members, order_of
 
@@ -59,3 +60,29 @@ def test_nothing_to_order_is_no_number() -> None:
     few = rank_correlation([1.0, 2.0], [0, 1], Draws(0, "x"), replicates=99, usable=False)
     assert few["spearman"]["estimate"] == 1.0
     assert np.isnan(few["spearman"]["low"])
+
+
+def ordered_cohort() -> tuple[list[dict], list[dict], dict]:
+    """40 subjects, half of them cases; the target is a threshold of two levels."""
+    phi, case = draw_phi(np.random.default_rng(0), subjects=40, effect={4: 2.0})
+    at, below = split_at(("control", "case"), "case")
+    return *shapley_tables(phi, case), {"margin:case-control": (at, below)}
+
+
+def test_no_level_is_on_both_sides() -> None:
+    layers, scans, targets = ordered_cohort()
+    ((at, _),) = targets.values()
+    for negative in ("< case", None):  # None: every other label
+        pair = (at, None if negative is None else split_at(("control", "case"), "case")[1])
+        cell = summary(layers, scans, targets={"margin:case-control": pair}, replicates=99)["cells"][0]
+        assert (cell["n_case"], cell["n_control"]) == (20, 20)
+
+
+def test_subjects_without_a_margin_do_not_make_an_interval() -> None:
+    layers, scans, targets = ordered_cohort()
+    whole = summary(layers, scans, targets=targets, replicates=99)["cells"][0]["rank_correlation"]["spearman"]
+    assert whole["low"] < whole["estimate"] < whole["high"]
+    few = [{**row, "margin": None} if row["subject"] > "p017" else row for row in layers]
+    found = summary(few, scans, targets=targets, replicates=99)["cells"][0]["rank_correlation"]
+    assert found["n_subjects"] == 18 and found["spearman"]["estimate"] is not None
+    assert found["spearman"]["low"] is None

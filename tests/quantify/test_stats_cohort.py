@@ -117,6 +117,13 @@ def test_permutation_stays_within_sites(tables: Any, result: dict[str, Any]) -> 
     assert [r["p"] for r in analysis(free)["classes"]["rows"]] != [r["p"] for r in analysis(result)["classes"]["rows"]]
 
 
+def test_a_centre_comes_before_a_site_of_the_body(tables: Any) -> None:
+    scans = [dict(row, centre="xy"[int(row["subject"][1:]) % 2], site="lr"[int(row["scan_id"][-1]) % 2])
+             for row in tables[1]]  # fmt: skip
+    assert cohort_statistics(tables[0], scans, **QUICK)["settings"]["site_column"] == "centre"
+    assert cohort_statistics(tables[0], scans, site="site", **QUICK)["settings"]["site_column"] == "site"
+
+
 def test_same_bytes_whatever_the_order(tables: Any, result: dict[str, Any]) -> None:
     layers, scans = list(tables[0]), list(tables[1])
     random.Random(0).shuffle(layers)

@@ -89,6 +89,21 @@ def test_cliffs_delta_counts_pairs() -> None:
         assert -1 <= got.low[c] < got.estimate[c] < got.high[c] <= 1
 
 
+def test_limits_of_cliffs_delta_follow_the_confidence() -> None:
+    wide, narrow = (cliffs_delta(CASE, CONTROL, confidence) for confidence in (0.95, 0.8))
+    assert (narrow.low[:3] > wide.low[:3]).all() and (narrow.high[:3] < wide.high[:3]).all()
+
+
+def test_wilcoxons_p_does_not_depend_on_ties_in_the_columns_beside_it() -> None:
+    """SciPy decides between its exact and its normal p once for all columns of a call."""
+    clean = rng.normal(0.5, 1.0, (18, 2))
+    tied, zero = np.round(clean[:, :1]), np.where(np.arange(18) < 3, 0.0, clean[:, 0])[:, None]
+    for x in (np.concatenate([clean, tied, zero], axis=1), np.concatenate([clean, tied, zero], axis=1)[:11]):
+        alone = [stats.wilcoxon(column).pvalue for column in x.T]
+        assert wilcoxon_p(x) == pytest.approx(alone, rel=NEAR)
+        assert wilcoxon_p(x[:, :1])[0] == wilcoxon_p(x)[0]
+
+
 def test_rank_biserial_is_wilcoxons_share() -> None:
     x = np.round(CASE * 2) / 2  # ties and zeros
     got = rank_biserial(x)

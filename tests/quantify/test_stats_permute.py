@@ -155,3 +155,33 @@ def test_one_class_has_no_contrast() -> None:
     x, who = sides(2)
     got = contrasts(x, Labels(who.subject, np.ones(120, bool), who.site), PLAN)
     assert got.basis == ["", ""] and np.isnan(got.interval.estimate).all() and np.isnan(got.p).all()
+
+
+def few_with_both(columns: int) -> tuple[np.ndarray, Labels]:
+    """20 subjects of one class and 5 of both: of 399 resamples of five some repeat one subject five times."""
+    random = np.random.default_rng(3)
+    subject = np.repeat(np.arange(25), 2)
+    positive = np.where(subject < 20, subject % 2 == 0, np.arange(50) % 2 == 0)
+    return random.normal(size=(50, columns)), Labels(subject, positive, np.zeros(50, int))
+
+
+def test_a_resample_of_one_subject_alone_withholds_no_interval() -> None:
+    got = contrasts(*few_with_both(30), Plan(seed=5, replicates=1999))
+    assert set(got.basis) == {BOTH} and np.isfinite([got.interval.low, got.interval.high]).all()
+    assert (got.interval.low < got.interval.estimate).all() and (got.interval.estimate < got.interval.high).all()
+
+
+def test_as_an_error_goes_to_zero_its_effect_is_left() -> None:
+    small, none = (joined(Effect(np.array([1.0]), np.array([v])), Effect(np.array([4.0]), np.array([0.5])))
+                   for v in (1e-13, 0.0))  # fmt: skip
+    assert none.estimate[0] == pytest.approx(small.estimate[0], abs=1e-11) and none.v[0] == 0.0
+
+
+def test_a_part_without_spread_is_joined_with_none() -> None:
+    x, who = few_with_both(1)
+    x[40:] = np.where(who.positive[40:, None], 0.3, 0.1)  # every subject of both classes has the same difference
+    got = contrasts(x, who, PLAN)
+    assert got.basis == [BOTH] and np.isnan([got.interval.estimate[0], got.interval.low[0], got.p[0]]).all()
+    assert got.parts[0][WITHIN]["estimate"] == pytest.approx(0.2) and np.isfinite(got.parts[0][BETWEEN]["estimate"])
+    nothing = contrasts(0.0 * x, who, PLAN)
+    assert (nothing.interval.estimate[0], nothing.interval.low[0], nothing.p[0]) == (0.0, 0.0, 1.0)

@@ -205,3 +205,17 @@ def test_the_presets_for_maps_are_exact_or_bounded() -> None:
     for name, found in how.items():
         if (found.how == EXACT).all():
             np.testing.assert_allclose(found.value, voxels(maps, masks, REDUCTIONS[name]), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_scaled_map_is_not_refused_for_the_rounding_of_its_scale(seed: int) -> None:
+    """(max - min) / (max - min) as a line, scale * max - scale * min, is 1 but for the last bit."""
+    maps, masks = random_case(seed)
+    far = [s + np.float32(7.3) for s in maps]
+    definition = one("auc_iou", **scaled("min_max"))
+    found = stored(far, masks, definition, "histograms")
+    expected = voxels(far, masks, definition)
+    there = found.how == HISTOGRAM
+    assert (np.abs(found.value - expected)[there] <= found.error_bound[there] + 1e-9).all()
+    with pytest.raises(ConfigError, match="needs 0 <= t <= 1"):
+        stored([s + np.float32(7.3) for s in maps], masks, one("auc_iou"))

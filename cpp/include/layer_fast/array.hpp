@@ -42,6 +42,8 @@ struct ArrayView {
   std::int64_t size() const;
   bool has_shape(std::initializer_list<std::int64_t> expected) const;
   std::string shape_text() const;  // "(24, 160, 64)"
+  // std::invalid_argument where an axis is too long for the 32 bits in which taps keep indices.
+  void check_axes(const char* op, const char* name) const;
 
   // Typed access; a wrong dtype or a write to a read-only array is a std::invalid_argument, not a crash.
   template <class T>

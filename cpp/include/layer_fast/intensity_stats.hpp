@@ -18,8 +18,8 @@ struct IntensityStats {
 
 // volume: u8, i16, u16 or f32, any shape. mask: uint8 of the same shape (0 leaves out), looked at for Within::mask.
 // histogram: int64 (256) for u8, (65536) for i16 (first: -32768) and u16; an empty view where none is wanted and no
-// percentiles are, which is faster; not looked at for f32. only_ranks: what is neither a count nor a percentile may be
-// left out (NaN, a sum of 0, a histogram not filled), which is faster.
+// percentiles are, which is faster; not looked at for f32; in the memory of the CPU wherever the volume is. only_ranks:
+// what is neither a count nor a percentile may be left out (NaN, a sum of 0, a histogram not filled), which is faster.
 IntensityStats intensity_stats(const ArrayView& volume, Within within, const ArrayView& mask,
                                const std::vector<double>& percentiles, const ArrayView& histogram, bool only_ranks,
                                Place place);

@@ -10,14 +10,6 @@
 namespace layer_fast::cuda {
 namespace {
 
-bool blocking() {
-  static const bool asked = [] {
-    const char* value = std::getenv("LAYER_FAST_CUDA_BLOCKING");
-    return value != nullptr && std::strcmp(value, "1") == 0;
-  }();
-  return asked;
-}
-
 // Scratch memory of one device, in a pool of our own: the default one gives everything back whenever the device is
 // waited for, and what others set on it is theirs. This one keeps kKept bytes for the next call.
 constexpr std::uint64_t kKept = std::uint64_t{256} << 20;
@@ -66,21 +58,25 @@ Queue::~Queue() {
   if (device_ != before_) cudaSetDevice(before_);
 }
 
-int Queue::multiprocessors() const {
-  int count = 0;
-  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device_), op_, "the number of multiprocessors");
-  return count;
-}
-
 void* Queue::allocate(std::size_t bytes) {
   void* memory = nullptr;
-  check(cudaMallocFromPoolAsync(&memory, bytes > 0 ? bytes : 1, pool_of(device_, op_), stream_), op_, "scratch memory on the device");
+  check(cudaMallocFromPoolAsync(&memory, bytes > 0 ? bytes : 1, pool_of(device_, op_), stream_), op_,
+        "scratch memory on the device");
   return memory;
 }
 
-void Queue::after_launch() {
-  check(cudaGetLastError(), op_, "a kernel to start");
-  if (blocking()) check(cudaStreamSynchronize(stream_), op_, "a kernel to finish");
+int Queue::most_shared() const {
+  int bytes = 0;
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_), op_, "the size of shared memory");
+  return bytes;
+}
+
+bool Queue::blocking() {
+  static const bool asked = [] {
+    const char* value = std::getenv("LAYER_FAST_CUDA_BLOCKING");
+    return value != nullptr && std::strcmp(value, "1") == 0;
+  }();
+  return asked;
 }
 
 }  // namespace layer_fast::cuda

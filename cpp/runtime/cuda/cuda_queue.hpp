@@ -59,8 +59,10 @@ class Queue {
   template <class... P, class... A>
   void run(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared_bytes, A&&... args) {
     if (shared_bytes > kSharedByDefault) {
-      check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
-            op_, "shared memory for a kernel");
+      // All that there is, not what is asked for: it holds for the kernel, and calls side by side would take it from each
+      // other between this line and the launch.
+      check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared()), op_,
+            "shared memory for a kernel");
     }
     cudaLaunchConfig_t config{};
     config.gridDim = grid;
@@ -68,7 +70,7 @@ class Queue {
     config.dynamicSmemBytes = shared_bytes;
     config.stream = stream_;
     check(cudaLaunchKernelEx(&config, kernel, std::forward<A>(args)...), op_, "a kernel to start");
-    after_launch();
+    if (blocking()) check(cudaStreamSynchronize(stream_), op_, "a kernel to finish");
   }
 
   // Uninitialised.
@@ -82,7 +84,8 @@ class Queue {
     check(cudaMemsetAsync(made.data(), 0, static_cast<std::size_t>(count) * sizeof(T), stream_), op_, "memory set to 0");
     return made;
   }
-  // A copy on the device. CUDA stages host memory that is not pinned before the call returns, so `values` may go.
+  // A copy on the device; `values` may go: the driver stages memory that is not pinned within the call. CUDA promises so
+  // for the synchronous form only, and a GPU that shares its caches with the host (Grace) has not been tried.
   template <class T>
   Scratch<T> upload(const std::vector<T>& values) {
     Scratch<T> made = scratch<T>(static_cast<std::int64_t>(values.size()));
@@ -109,12 +112,12 @@ class Queue {
     check(cudaStreamSynchronize(stream_), op_, "the stream to finish");
     return values;
   }
-  int multiprocessors() const;
 
  private:
   static constexpr std::size_t kSharedByDefault = std::size_t{48} << 10;
   void* allocate(std::size_t bytes);
-  void after_launch();
+  int most_shared() const;
+  static bool blocking();
 
   const char* op_;
   cudaStream_t stream_;

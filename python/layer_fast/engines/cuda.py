@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -48,7 +49,7 @@ def first_gpu() -> Gpu:
     """The GPU that engines of this process use. Raises Unusable: no driver, no GPU."""
     found = driver()
     if found.missing is not None:
-        raise found.missing
+        raise copy(found.missing)  # one that is raised keeps the frames it went through, and this one is kept for ever
     return found.gpus[0]
 
 
@@ -58,13 +59,20 @@ def ask(load: Callable[[], Any]) -> Driver:
         library = load()
     except OSError:
         return Driver((0, 0), (), Unusable("no_driver"))
-    if (status := library.cuInit(0)) != 0:
-        return Driver(_version(library), (), Unusable("no_gpu", why=f"cuInit gives error {status}"))
     count = ctypes.c_int(0)
-    library.cuDeviceGetCount(ctypes.byref(count))
-    if count.value == 0:
-        return Driver(_version(library), (), Unusable("no_gpu", why="it counts 0 devices"))
-    return Driver(_version(library), tuple(_gpu(library, i) for i in range(count.value)), None)
+    try:
+        _call(library.cuInit, 0)
+        _call(library.cuDeviceGetCount, ctypes.byref(count))
+        if count.value == 0:
+            raise Unusable("no_gpu", why="it counts 0 devices")
+        return Driver(_version(library), tuple(_gpu(library, i) for i in range(count.value)), None)
+    except Unusable as error:
+        return Driver(_version(library), (), copy(error))
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    if (status := function(*arguments)) != 0:
+        raise Unusable("no_gpu", why=f"{function.__name__} gives error {status}")
 
 
 def _load() -> Any:
@@ -80,11 +88,11 @@ def _version(library: Any) -> tuple[int, int]:
 def _gpu(library: Any, index: int) -> Gpu:
     device, value, memory = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_size_t(0)
     name = ctypes.create_string_buffer(256)
-    library.cuDeviceGet(ctypes.byref(device), index)
-    library.cuDeviceGetName(name, len(name), device)
-    library.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
+    _call(library.cuDeviceGet, ctypes.byref(device), index)
+    _call(library.cuDeviceGetName, name, len(name), device)
+    _call(library.cuDeviceTotalMem_v2, ctypes.byref(memory), device)
     numbers = []
     for attribute in (_MAJOR, _MINOR):
-        library.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+        _call(library.cuDeviceGetAttribute, ctypes.byref(value), attribute, device)
         numbers.append(value.value)
     return Gpu(name.value.decode("utf-8", "replace"), (numbers[0], numbers[1]), memory.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .reasons import Unusable
+
+_recording = threading.Lock()  # torch: only one capture may be underway at a time in the process
 
 
 class TorchStream:
@@ -34,7 +37,8 @@ class TorchStream:
 
     def captured(self, call: Callable[[], None]) -> Callable[[], None]:
         graph = self._cuda.CUDAGraph()
-        with self._cuda.graph(graph, stream=self._stream):
+        # Its default mode would fail what other lanes ask of the GPU in the meantime.
+        with _recording, self._cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             call()
 
         def launch() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ..errors import DeviceError, EngineError
 
@@ -38,7 +39,11 @@ class Unusable(EngineError):
 
     def __init__(self, code: str, **facts: object) -> None:
         super().__init__(SENTENCES[code].format(**facts))
-        self.code = code
+        self.code, self._facts = code, facts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An exception is copied, and sent from a worker process, by the arguments that it was made with."""
+        return _unusable, (self.code, self._facts)
 
 
 class DeviceFull(EngineError, DeviceError):
@@ -48,6 +53,14 @@ class DeviceFull(EngineError, DeviceError):
 
     def __init__(self, label: str, what: str, why: str) -> None:
         super().__init__(SENTENCES["out_of_memory"].format(label=label, what=what, why=why))
+        self._made_with = label, what, why
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DeviceFull, self._made_with
+
+
+def _unusable(code: str, facts: dict[str, object]) -> Unusable:
+    return Unusable(code, **facts)
 
 
 def sign_of(text: str) -> str:

@@ -74,7 +74,8 @@ def output(out: Any, op: str, shape: tuple[int, ...], dtype: DTypeLike, like: Pl
         raise ValueError(f"[{op}] expected out of {want}, got {view.shape} {view.dtype.name}")
     if isinstance(view, DeviceArray):
         if not (view.contiguous and view.writable):
-            raise ValueError(f"[{op}] expected out to be C-contiguous and writable, got another")
+            found = "one that is read-only" if view.contiguous else f"strides {view.strides}"
+            raise ValueError(f"[{op}] expected out to be C-contiguous and writable, got {found}")
         return view
     if not (view.flags.c_contiguous and view.flags.writeable):
         raise ValueError(f"[{op}] expected out to be C-contiguous and writable, got flags {view.flags}")
@@ -87,14 +88,19 @@ def output(out: Any, op: str, shape: tuple[int, ...], dtype: DTypeLike, like: Pl
 def stream_of(op: str, **arrays: Placed | None) -> int:
     """The stream to work on: the current one of the arrays' library, 0 on the CPU. None stands for an absent array.
 
-    Raises DeviceError where the arrays do not live on one device.
+    Raises DeviceError where the arrays do not live on one device, or their libraries work on several streams: what one
+    of them is still computing would be read before it is there.
     """
     there = {name: array for name, array in arrays.items() if array is not None}
     places = {name: array.device if isinstance(array, DeviceArray) else "the CPU" for name, array in there.items()}
     if len(set(places.values())) > 1:
         raise DeviceError(f"[{op}] expected {' and '.join(places)} on one device, got {', '.join(places.values())}")
-    first = next(iter(there.values()))
-    return current_stream(first) if isinstance(first, DeviceArray) else 0
+    found = {name: current_stream(array) for name, array in there.items() if isinstance(array, DeviceArray)}
+    said = {name: stream for name, stream in found.items() if stream is not None}
+    if len(set(said.values())) > 1:
+        shown = ", ".join(f"{stream:#x}" for stream in said.values())
+        raise DeviceError(f"[{op}] expected {' and '.join(said)} of libraries that work on one stream, got {shown}")
+    return next(iter(said.values()), 0)
 
 
 def apart(out: Placed, op: str, **inputs: Placed) -> None:

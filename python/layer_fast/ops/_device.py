@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,14 @@ class DeviceArray:
         return address
 
     @property
+    def strides(self) -> tuple[int, ...] | None:
+        """In bytes; None: C-contiguous."""
+        strides: tuple[int, ...] | None = self.__cuda_array_interface__["strides"]
+        return strides
+
+    @property
     def contiguous(self) -> bool:
-        return self.__cuda_array_interface__["strides"] is None
+        return self.strides is None
 
     def as_bytes(self) -> DeviceArray:
         """The same memory as uint8; for bool."""
@@ -114,8 +121,9 @@ def compact(array: DeviceArray, op: str, name: str) -> DeviceArray:
     if _torch_of(array.owner):
         return DeviceArray(array.owner.contiguous(), op, name)
     if space := _namespace(array.owner):
-        return DeviceArray(space.ascontiguousarray(array.owner), op, name)
-    raise ValueError(f"[{op}] expected {name} to be C-contiguous, got strides")
+        with _current(array.owner):
+            return DeviceArray(space.ascontiguousarray(array.owner), op, name)
+    raise ValueError(f"[{op}] expected {name} to be C-contiguous, got strides {array.strides}")
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike, like: DeviceArray, op: str) -> DeviceArray:
@@ -128,26 +136,28 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, like: DeviceArray, op: str) 
         kind = type(like.owner).__name__
         raise ValueError(f"[{op}] expected out: a library without an array namespace cannot make it, got {kind}")
     if _is_cupy(like.owner):
-        with like.owner.device:  # CuPy makes arrays on the current device
+        with _current(like.owner):
             return DeviceArray(space.empty(shape, dtype=name), op, "out")
     return DeviceArray(space.empty(shape, dtype=getattr(space, name), device=like.owner.device), op, "out")
 
 
-def current_stream(array: DeviceArray) -> int:
-    """The stream that the array's library works on now, as a number; 0, the default stream, where it does not say."""
+def current_stream(array: DeviceArray) -> int | None:
+    """The stream that the array's library works on now, as a number (0: the default stream); None where it does not
+    say, which by the interface means that there is nothing to wait for."""
     if torch := _torch_of(array.owner):
         return int(torch.cuda.current_stream(array.owner.device).cuda_stream)
     if _is_cupy(array.owner):
-        with array.owner.device:
+        with _current(array.owner):
             return int(sys.modules["cupy"].cuda.get_current_stream().ptr)
     said = getattr(array.owner, "__cuda_array_interface__", {}).get("stream")
-    return 0 if said is None else int(said)
+    return None if said is None else 0 if said == 1 else int(said)  # 1: the interface's name of the default stream
 
 
 def as_float32(array: DeviceArray, op: str, name: str) -> DeviceArray:
     """float16 as float32, which loses nothing."""
     owner = array.owner
-    return DeviceArray(owner.float() if _torch_of(owner) else owner.astype("float32"), op, name)
+    with _current(owner):
+        return DeviceArray(owner.float() if _torch_of(owner) else owner.astype("float32"), op, name)
 
 
 def overlap(a: DeviceArray, b: DeviceArray) -> bool:
@@ -167,6 +177,12 @@ def _namespace(array: Any) -> Any:
     if _is_cupy(array):
         return sys.modules["cupy"]
     return array.__array_namespace__() if hasattr(array, "__array_namespace__") else None
+
+
+def _current(array: Any) -> AbstractContextManager[Any]:
+    """Within it CuPy, which makes arrays and starts work on its current device, is on the array's."""
+    held: AbstractContextManager[Any] = array.device if _is_cupy(array) else nullcontext()
+    return held
 
 
 def _is_cupy(array: Any) -> bool:

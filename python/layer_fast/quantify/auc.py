@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ Z_TWO_SIDED = 1.959963984540054  # 95 % two-sided
 
 
 class Auc(NamedTuple):
-    """AUC, its two-sided 95 % interval and its one-sided 95 % lower limit. NaN where a class is empty."""
+    """AUC, its two-sided interval, 95 % unless asked otherwise, and its one-sided 95 % lower limit; NaN where a class
+    is empty."""
 
     auc: float
     low: float
@@ -23,7 +25,7 @@ class Auc(NamedTuple):
     n_control: int
 
 
-def subject_auc(case: ArrayLike, control: ArrayLike) -> Auc:
+def subject_auc(case: ArrayLike, control: ArrayLike, confidence: float = 0.95) -> Auc:
     """AUC of one score per subject (their mean over scans); ties count one half.
 
     Limits: Newcombe 2006 (Statistics in Medicine 25:559), method 5: the Hanley-McNeil variance inverted at the limit.
@@ -37,7 +39,8 @@ def subject_auc(case: ArrayLike, control: ArrayLike) -> Auc:
     ordered = np.sort(b)
     below, upto = np.searchsorted(ordered, a, "left"), np.searchsorted(ordered, a, "right")
     value = float((below + upto).sum()) / (2.0 * len(a) * len(b))
-    low, high = _limit(value, len(a), len(b), Z_TWO_SIDED), 1.0 - _limit(1.0 - value, len(a), len(b), Z_TWO_SIDED)
+    z = Z_TWO_SIDED if confidence == 0.95 else NormalDist().inv_cdf(0.5 + 0.5 * confidence)
+    low, high = _limit(value, len(a), len(b), z), 1.0 - _limit(1.0 - value, len(a), len(b), z)
     return Auc(value, low, high, _limit(value, len(a), len(b), Z_ONE_SIDED), len(a), len(b))
 
 

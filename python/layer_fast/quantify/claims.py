@@ -24,6 +24,7 @@ from .draws import Draws
 from .gates import ELSEWHERE, Gate, unchecked
 from .inference import ENOUGH, Interval, difference_interval, enough, permutation_p, valued
 from .regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
+from .top import top_layer
 
 CLAIM_METHOD = "layer_shapley"
 CANDIDATE, NONE, DESCRIPTIVE = "candidate driver", "no single driver", "descriptive ranking only"
@@ -58,8 +59,7 @@ class _Versus(NamedTuple):
 def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate] | None = None) -> Claim:
     """Apply the rule to one cell. checks: the gates that need more than the cell's own numbers (`gates.ELSEWHERE`) by
     name; one that is not among them was not checked."""
-    estimate = stats.contrast.estimate[list(LAYER_ROWS)]
-    top = None if np.isnan(estimate).all() else LAYER_ROWS[int(np.nanargmax(estimate))]
+    top = top_layer(stats)
     against = _versus(stats, top, settings)
     others, p = against.others, against.p
     versus = tuple(_versus_row(j, against.interval, p, i) for i, j in enumerate(others))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .auc import Auc, subject_auc
 from .definitions import PRESETS
 from .draws import Draws
-from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p
+from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p, valued
 from .ordinal import level_numbers, members, order_of, rank_correlation
 from .regions import LAYER_ROWS, NUM_LABELS, NUM_REGIONS
 from .tables import Cell
@@ -125,7 +125,7 @@ def _is_one_of(labels: set[Any], name: str) -> bool:
 def _is_negative(labels: set[Any], settings: Settings) -> bool:
     if settings.negative is not None:
         return _is_one_of(labels, settings.negative)
-    return len(labels) == 1 and not labels & {settings.positive, None, ""}
+    return len(labels) == 1 and not labels & {*members(settings.positive), None, ""}
 
 
 def region_values(cell: Cell, definition: str) -> Float:
@@ -189,7 +189,7 @@ def _within_range(interval: Interval, definition: str) -> Interval:
 
 def _auc(cell: Cell, subjects: Subjects) -> Auc:
     """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble."""
-    case, control = subjects.split(_margins(cell, subjects))
+    case, control = subjects.split(margins_of(cell, subjects))
     return subject_auc(case, control)
 
 
@@ -197,13 +197,14 @@ def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] 
     """Of the margins that the AUC is of, with the subjects' levels; intervals where there are enough subjects."""
     if subjects.level is None:
         return None
-    usable = bool(enough(subjects.is_case.sum(), subjects.is_control.sum()))
+    margins = margins_of(cell, subjects)
+    usable = bool(enough(*map(valued, subjects.split(margins))))
     draws = Draws(settings.seed, "rank correlation", *cell.words)
-    return rank_correlation(_margins(cell, subjects), subjects.level, draws, replicates=settings.replicates,
+    return rank_correlation(margins, subjects.level, draws, replicates=settings.replicates,
                             confidence=settings.confidence, usable=usable)  # fmt: skip
 
 
-def _margins(cell: Cell, subjects: Subjects) -> Float:
+def margins_of(cell: Cell, subjects: Subjects) -> Float:
     """(subjects,) mean margin."""
     return subjects.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
 

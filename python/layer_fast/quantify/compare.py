@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import VALUE_METHODS
 from .cohort import Settings, Subjects, region_values, subjects_of
 from .definitions import PRESETS
 from .draws import Draws
@@ -38,7 +39,6 @@ from .tables import Cell, cells
 
 SCHEMA_VERSION = 1
 QUESTIONS = ("top_mean", "top_contrast", "muscle")
-_WITH_VALUES = ("layer_ablation", "layer_shapley")
 _HOUSE = [r.key for r in REGION_ORDER]
 
 
@@ -194,7 +194,7 @@ def _setups(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for cell in whole:
                 if cell["setup"] != setup:
                     continue
-                method = "coalitions" if cell["method"] in _WITH_VALUES else cell["method"]
+                method = "coalitions" if cell["method"] in VALUE_METHODS else cell["method"]
                 for family in cell["families"]:
                     said.setdefault(f"{method}: {family['family']}", []).append(family["answers"][question])
             answers: dict[str, list[str]] = {}

@@ -26,3 +26,9 @@ class Draws:
 
     def _raw(self, rows: int, n: int) -> NDArray[np.uint64]:
         return np.asarray(self._bits.random_raw(rows * n), dtype=np.uint64).reshape(rows, n)
+
+
+def times_drawn(index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """(rows, n): how often each of n subjects stands in each row of `index` (rows, k)."""
+    rows = np.arange(len(index))[:, None] * n
+    return np.bincount((index + rows).ravel(), minlength=len(index) * n).reshape(len(index), n)

@@ -72,7 +72,7 @@ def game(
         out |= {"log_loss": _metric(loss), "auc": _metric(area)}
         for name, s in (("all", -1), ("none", 0)):  # DeLong's interval of separated classes has no width
             if out["auc"][name]["low"] is not None:
-                limits = subject_auc(case[:, s], control[:, s])
+                limits = subject_auc(case[:, s], control[:, s], sure)
                 out["auc"][name] |= {"low": limits.low, "high": limits.high}
     return out
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .auc import Auc, subject_auc
 from .claims import CLAIM_METHOD
-from .cohort import CellStatistics, Settings, is_margin
+from .cohort import CellStatistics, Settings, is_margin, margins_of
 from .confounders import Rows, adjusting_columns, confounder_sets
 from .gates import ELSEWHERE, NOT_CHECKED, Gate
 from .inference import ENOUGH, enough
@@ -89,7 +89,7 @@ def confounding(stats: CellStatistics, settings: Settings, scans: Rows) -> Confo
     cell, who, top = stats.cell, stats.subjects, top_layer(stats)
     if top is None or not is_margin(cell) or cell.key["method"] != CLAIM_METHOD or not _has_thickness(cell):
         return None
-    margin = who.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
+    margin = margins_of(cell, who)
     use = who.in_class & ~np.isnan(margin)
     is_case = who.is_case[use]
     image = subject_auc(margin[use][is_case], margin[use][~is_case])
@@ -125,9 +125,10 @@ def adjusted_contrast(stats: CellStatistics, scans: Rows, layer: int) -> Adjuste
     use = stats.subjects.in_class & ~np.isnan(y)
     design = np.column_stack([stats.subjects.is_case[use], np.ones(int(use.sum())), standardised(with_missing(x[use]))])
     estimate, se, p = np.nan, np.nan, np.nan
-    free = len(design) - int(np.linalg.matrix_rank(design))
-    if free > 0 and 0 < design[:, 0].sum() < len(design):
-        fit = OLS(y[use], design.astype(np.float64)).fit(cov_type="HC3")
+    rank, rest = (int(np.linalg.matrix_rank(part)) for part in (design, design[:, 1:]))
+    free = len(design) - rank
+    if free > 0 and rank > rest:  # else the class follows from what is held fixed, and has no coefficient of its own
+        fit = OLS(y[use], design).fit(cov_type="HC3")
         estimate, se = float(fit.params[0]), float(fit.bse[0])
         p = float(t.sf(estimate / se, free)) if se > 0 else np.nan
     return AdjustedContrast(REGION_ORDER[layer].name, names, estimate, se, p, int(use.sum()))
@@ -141,7 +142,8 @@ def _judged(found: Confounding, alpha: float) -> Gate:
     nearest = f"{closest.name.replace('_', ' ')} alone: AUC {closest.auc.auc:.2f}, the image {found.image.auc:.2f}"
     lead = f"difference {closest.lead:+.2f} ({_range(closest)})"
     layer, held = adjusted.layer.replace("_", " "), " and ".join(adjusted.adjusted_for)
-    fixed = f"D of {layer} with {held} held fixed: {adjusted.estimate:+.3g}, p = {adjusted.p:.2g}"
+    said = f"{adjusted.estimate:+.3g}, p = {adjusted.p:.2g}" if adjusted.p == adjusted.p else "not to be had"
+    fixed = f"D of {layer} with {held} held fixed: {said}"
     if apart and holds:
         reason = f"not explained by geometry or confounders ({nearest}, {lead}; {fixed})"
     elif not apart:

@@ -41,6 +41,7 @@ _FLAGS = {
     ("null:lateral", "null_lateral"): ("like_elsewhere", "null_p", "median p of each layer"),
     ("null:other_masks", "null_other_masks"): ("like_elsewhere", "null_p", "median p of each layer"),
 }
+_BARE = "border_only"
 _KEY = (*_CELL, "variant", "region")
 _NUMBERS = ("leakage_in", "border_share", "null_p", "null_n")
 _DRAWS = 19  # with fewer no p reaches 0.05
@@ -93,10 +94,27 @@ def _flagged(name: str, layers: Layers | None) -> Entry | None:
             shares[layer] = float(own[flag][there].mean())
     if column == "null_p":
         return _null(name, statistic, layers, values, shares)
-    fired = [layer for layer, share in shares.items() if share > HALF]
-    names = ", ".join(f"{layer.replace('_', ' ')} ({100 * shares[layer]:.0f} % of scans)" for layer in fired)
-    said = f"{flag.replace('_', ' ')}: {names}" if fired else f"no layer is {flag.replace('_', ' ')} in most scans"
+    fired = {layer: share for layer, share in shares.items() if share > HALF}
+    word = flag.replace("_", " ")
+    said = f"{word}: {_shares(fired)}" if fired else f"no layer is {word} in most scans"
+    if name == "border" and (bare := _without_core(layers)):
+        said += f"; without a core, so that nothing tells it from its neighbours: {_shares(bare)}"
     return _entry(name, statistic, values, f"flag {flag} in more than half of the scans", bool(fired), said)
+
+
+def _without_core(layers: Layers) -> dict[str, float]:
+    """Layers that have no map cell of their own in more than half of the scans that hold them, with the share."""
+    out = {}
+    for layer in LAYERS:
+        own = layers.get(layer)
+        there = np.array([], bool) if own is None else ~np.isnan(own["border_share"])
+        if own is not None and there.any() and (share := float(own[_BARE][there].mean())) > HALF:
+            out[layer] = share
+    return out
+
+
+def _shares(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{layer.replace('_', ' ')} ({100 * share:.0f} % of scans)" for layer, share in found.items())
 
 
 def _null(name: str, statistic: str, layers: Layers, values: dict[str, float], shares: dict[str, float]) -> Entry:
@@ -106,10 +124,13 @@ def _null(name: str, statistic: str, layers: Layers, values: dict[str, float], s
     if draws < _DRAWS:
         said = f"{draws:.0f} draws are too few for p of 0.05"
         return _entry(name, statistic, values, threshold, None, said)
-    high = [k for k, s in shares.items() if (values[k] <= _OTHER_MASKS if over_scans else 1 - s >= HALF)]
-    said_of = [f"median p {values[k]:.2g}" if over_scans else f"{100 * (1 - shares[k]):.0f} % of scans" for k in high]
-    out = [f"{k.replace('_', ' ')} ({said})" for k, said in zip(high, said_of, strict=True)]
-    said = f"higher than elsewhere: {', '.join(out)}" if out else "the map is higher than elsewhere in no layer"
+    if over_scans:
+        low = {k: p for k, p in values.items() if p <= _OTHER_MASKS}
+        out, names = bool(low), ", ".join(f"{k.replace('_', ' ')} (median p {p:.2g})" for k, p in low.items())
+    else:
+        high = {k: 1 - s for k, s in shares.items() if 1 - s >= HALF}
+        out, names = bool(high), _shares(high)
+    said = f"higher than elsewhere: {names}" if out else "the map is higher than elsewhere in no layer"
     return _entry(name, statistic, values, threshold, not out, said)
 
 
@@ -160,7 +181,7 @@ def _by_cell(guards: Any) -> dict[tuple[tuple[str, ...], str], Layers]:
         return {}
     table = table.filter(compute.is_in(table["variant"], pyarrow.array(sorted({v for v, _ in _FLAGS}))))
     flags, kept = table["flags"], table.select([*_KEY, *_NUMBERS])
-    for flag in sorted({flag for flag, *_ in _FLAGS.values()}):
+    for flag in sorted({_BARE, *(flag for flag, *_ in _FLAGS.values())}):
         carried = compute.match_substring_regex(flags, f"(^|;){flag}(;|$)")
         kept = kept.append_column(flag, carried.cast("float64"))
     wanted = [*_NUMBERS, *kept.column_names[len(_KEY) + len(_NUMBERS) :]]

@@ -159,9 +159,7 @@ def studentised(
         m, s = replicate(rows)
         t[rows] = statistic(m - estimate, s)
     t.sort(axis=0)  # NaN last: a column with NaN replicates has no interval
-    tail = int((replicates + 1) * (1.0 - confidence) / 2.0)
-    if tail < 1:
-        raise ValueError(f"[interval] expected enough replicates for confidence {confidence}, got {replicates}")
+    tail = tail_of(replicates, confidence)
     bad = np.isnan(t[-1])
     with np.errstate(invalid="ignore"):
         low, high = estimate - t[-tail] * se, estimate - t[tail - 1] * se
@@ -169,6 +167,14 @@ def studentised(
     low, high = np.where(exact, estimate, low), np.where(exact, estimate, high)
     bad = (bad | ~np.isfinite(low) | ~np.isfinite(high)) & ~exact | ~usable
     return Interval(estimate, se, np.where(bad, np.nan, low), np.where(bad, np.nan, high))
+
+
+def tail_of(replicates: int, confidence: float) -> int:
+    """Which of so many sorted values, counted from either end, is a two-sided limit; ValueError for too few of them."""
+    tail = int((replicates + 1) * (1.0 - confidence) / 2.0 * (1.0 + 1e-12))  # 1 - 0.9 is a little less than 0.1
+    if tail < 1:
+        raise ValueError(f"[interval] expected enough replicates for confidence {confidence}, got {replicates}")
+    return tail
 
 
 def _blocks(size: int, replicates: int) -> list[slice]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .draws import Draws
+from .draws import Draws, times_drawn
+from .inference import tail_of
 
 Float = NDArray[np.float64]
-_CHUNK = 2_000_000  # numbers held per block of replicates
+_CHUNK = 100_000  # numbers held per block of replicates: it stays in the cache
 
 
 class Levels(str):
@@ -72,7 +73,8 @@ def rank_correlation(
 
     score: (subjects,) float, NaN left out; level: (subjects,) int, below 0 left out. The intervals are percentiles of
     a bootstrap over subjects: {"n_subjects", "spearman": {estimate, low, high}, "kendall_tau_b": {...}}; NaN where not
-    `usable`, and where a resample has one level or one score only. Kendall 1945 (Biometrika 33:239) for tau b.
+    `usable`, and where a resample has one level or one score only. Kendall 1945 (Biometrika 33:239) for tau b. Their
+    coverage is measured (docs/validation.md): within 92.5 to 97.5 % from 20 subjects on, also of skewed scores.
     """
     x, y = np.asarray(score, dtype=np.float64), np.asarray(level, dtype=np.int64)
     keep = ~np.isnan(x) & (y >= 0)
@@ -84,22 +86,14 @@ def rank_correlation(
     if usable and n:
         index = draws.with_replacement(replicates, n)
         step = max(1, _CHUNK // (n * (int(levels.max()) + 1)))
-        blocks = [_counts(index[i : i + step], n) for i in range(0, replicates, step)]
+        blocks = [times_drawn(index[i : i + step], n) for i in range(0, replicates, step)]
         found = np.concatenate([_coefficients(scores, levels, block) for block in blocks])
         found.sort(axis=0)  # NaN last
-        tail = int((replicates + 1) * (1.0 - confidence) / 2.0)
-        if tail < 1:
-            raise ValueError(f"[ordinal] expected enough replicates for confidence {confidence}, got {replicates}")
+        tail = tail_of(replicates, confidence)
         limits = np.where(np.isnan(found[-1]), np.nan, np.stack([found[tail - 1], found[-tail]]))
     names = ("spearman", "kendall_tau_b")
     each = {name: {"estimate": estimate[k], "low": limits[0, k], "high": limits[1, k]} for k, name in enumerate(names)}
     return {"n_subjects": n, **each}
-
-
-def _counts(index: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """How often each of n subjects is in each resample: (rows, n) indices -> (rows, n)."""
-    rows = np.arange(len(index))[:, None] * n
-    return np.bincount((index + rows).ravel(), minlength=len(index) * n).reshape(len(index), n)
 
 
 def _coefficients(scores: NDArray[np.int64], levels: NDArray[np.int64], weights: NDArray[np.int64]) -> Float:

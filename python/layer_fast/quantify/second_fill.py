@@ -9,8 +9,9 @@ import numpy as np
 from ..fills import removes_content
 from .cohort import CellStatistics, Settings
 from .gates import ELSEWHERE, Gate
-from .regions import LAYER_ROWS, REGION_ORDER
+from .regions import REGION_ORDER
 from .tables import CELL_KEYS
+from .top import top_layer
 
 NAME = "second_fill"
 
@@ -27,10 +28,10 @@ def second_fill(stats: CellStatistics, settings: Settings, others: Sequence[Cell
     same = [one for one in others if one is not stats and _differs_in_fill_only(stats, one)]
     if not same or not removes_content(stats.cell.key["fill"]):
         return None
-    own = _top(stats)
+    own = top_layer(stats)
     words, agreed, against = [], 0, []
     for one in same:
-        top = _top(one)
+        top = top_layer(one)
         clear = top is not None and bool(one.p[top] < settings.alpha)
         agrees = clear and top == own
         agreed += agrees
@@ -54,8 +55,3 @@ def _differs_in_fill_only(a: CellStatistics, b: CellStatistics) -> bool:
     same = all(a.cell.key[name] == b.cell.key[name] for name in CELL_KEYS if name != "fill")
     return same and a.cell.key["fill"] != b.cell.key["fill"] and removes_content(b.cell.key["fill"])
 
-
-def _top(stats: CellStatistics) -> int | None:
-    """Row of the layer with the largest contrast, as the claim rule picks it."""
-    estimate = stats.contrast.estimate[list(LAYER_ROWS)]
-    return None if np.isnan(estimate).all() else LAYER_ROWS[int(np.nanargmax(estimate))]

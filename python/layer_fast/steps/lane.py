@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -77,6 +80,17 @@ class Lane:
                 self.engine, model, threads=self.config.engine_threads, label=label, precision=precision, **more
             )
         return self._engines[key]
+
+
+@contextmanager
+def at_work(lane: Lane, idle: SimpleQueue[Lane]) -> Iterator[Lane]:
+    """The lane for one batch, which is among the idle ones again afterwards. On a GPU all that is within goes to the
+    lane's own stream: what went to another one would not be ordered with the lane's buffers and engines."""
+    try:
+        with lane.place.active():
+            yield lane
+    finally:
+        idle.put(lane)
 
 
 def check_profile(package: ModelPackage, config: RunConfig) -> None:

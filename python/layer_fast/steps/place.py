@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import ops
+from ..engines.reasons import short
 
 _log = logging.getLogger("layer_fast.steps")
 
@@ -87,13 +88,14 @@ def why_not_on_gpu(device: str) -> str:
     info = ops.build_info()
     if not info["cuda_devices"]:
         return f"the native operations have no GPU: {info['cuda_reason']}"
-    if "cuda_emulated" not in info:
-        return "the native operations of this build take arrays of the host only"
     try:
         import cupy
     except ImportError:
         return "CuPy is not installed; pip install 'layer_fast[gpu]'"
-    return "" if cupy.cuda.runtime.getDeviceCount() else "CuPy finds no GPU"
+    try:
+        return "" if cupy.cuda.runtime.getDeviceCount() else "CuPy finds no GPU"
+    except RuntimeError as error:  # a CuPy for another CUDA than the driver's
+        return f"CuPy cannot use the GPU: {short(error)}"
 
 
 def places(device: str) -> Callable[[], Place]:

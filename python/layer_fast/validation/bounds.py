@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 CONFIDENCE = 0.95
 
 
@@ -25,8 +27,8 @@ def share(hits: int, of: int) -> dict[str, Any]:
 
 def clustered(hits: Sequence[int], of: int) -> dict[str, Any]:
     """The same where `of` cohorts each share one of len(hits) models. models_with_any: the share of models with any
-    hit, exact; upper: one-sided 95 % limit of the mean rate over models by Student's t, null where no model has a hit,
-    for then the models show no spread."""
+    hit, exact; upper: one-sided 95 % limit of the mean rate over models by Student's t, null where all have as many
+    hits (mostly none), for then the models show no spread."""
     import numpy as np
     from scipy.stats import t
 
@@ -36,3 +38,22 @@ def clustered(hits: Sequence[int], of: int) -> dict[str, Any]:
     spread = float(rates.std(ddof=1)) / np.sqrt(len(rates)) if len(rates) > 1 else 0.0
     out["upper"] = float(min(1.0, rates.mean() + t.ppf(CONFIDENCE, len(rates) - 1) * spread)) if spread > 0 else None
     return out
+
+
+def counted(low: ArrayLike, high: ArrayLike, truth: float) -> dict[str, Any]:
+    """How often intervals hold a truth: cohorts, withheld (without limits), covered, coverage with its exact two-sided
+    95 % limits low and high (null where all are withheld), below and above (intervals below and above the truth),
+    median_width, truth."""
+    import numpy as np
+    from scipy.stats import binomtest
+
+    a, b = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    there = np.isfinite(a) & np.isfinite(b)
+    below, above, n = int((b < truth).sum()), int((a > truth).sum()), int(there.sum())
+    covered = n - below - above
+    exact = binomtest(covered, n).proportion_ci(0.95, method="exact") if n else None
+    return {
+        "cohorts": len(a), "withheld": len(a) - n, "covered": covered, "coverage": covered / n if n else None,
+        "low": float(exact.low) if exact else None, "high": float(exact.high) if exact else None, "below": below,
+        "above": above, "median_width": float(np.median((b - a)[there])) if n else None, "truth": float(truth),
+    }  # fmt: skip

@@ -5,7 +5,7 @@ scans and the mean of k_i scan values e_i + noise. k_i grows with e_i (informati
 scans would be biased; the estimand is the equal-subject mean, whose truth is 0, and for classes `SHIFT`. The truth is
 analytic and checked against 20,000 fresh subjects. What is run are `quantify.mean_interval` and
 `quantify.difference_interval` themselves. The goal is asked of `GOAL_SHAPES` and equal classes; the other cells are
-stress: they show where the intervals fail.
+stress: they show where the intervals fail. Intervals of other numbers: `interval_kinds`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from ..files import write_atomic
 from ..quantify import difference_interval, mean_interval
 from ..quantify.draws import Draws
+from . import interval_kinds
+from .bounds import counted
+from .effects import effects
 
 Float = NDArray[np.float64]
 SUBJECTS = (20, 40, 60, 130)
@@ -64,7 +67,8 @@ def run(out: Path, quick: bool = False) -> dict[str, Any]:
     {"settings": {...}, "cells": {name: {"subjects", "shape", "share_case", "in_goal", "holds", "cohorts", "withheld",
     "covered", "coverage", "low", "high" (exact 95 % limits), "below", "above" (cohorts whose interval lies below or
     above the truth), "median_width", "truth", "fresh_mean", "fresh_se"}}}. holds: the coverage lies in the goal,
-    None outside it. Minutes when quick, half an hour otherwise. Cells of other settings are not reused.
+    None outside it. "other": the cells of `interval_kinds`. Minutes when quick, three quarters of an hour otherwise.
+    Cells of other settings are not reused.
     """
     cohorts, replicates = (400, 399) if quick else (4000, 1999)
     settings = {
@@ -73,32 +77,28 @@ def run(out: Path, quick: bool = False) -> dict[str, Any]:
     }  # fmt: skip
     found = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
     done = found.get("cells", {}) if found.get("settings") == settings else {}
+    other = interval_kinds.known(found.get("other"), quick)
+    whole = {"settings": settings, "cells": done, "other": other}
     for case in cases(quick):
         if case.name not in done:
             done[case.name] = coverage(case, cohorts, replicates)
-            write_atomic(out, _bytes({"settings": settings, "cells": done}))
-    return {"settings": settings, "cells": done}
+            write_atomic(out, _bytes(whole))
+    for name in interval_kinds.missing(other, quick):
+        other["cells"][name] = interval_kinds.coverage(name, quick)
+        write_atomic(out, _bytes(whole))
+    return whole
 
 
 def coverage(case: Case, cohorts: int, replicates: int) -> dict[str, Any]:
     """The counts of one cell, as `run` writes them."""
-    from scipy.stats import binomtest
-
     truth = 0.0 if case.share_case is None else SHIFT
     low, high = (np.concatenate(part) for part in zip(*_limits(case, cohorts, replicates), strict=True))
-    there = np.isfinite(low) & np.isfinite(high)
-    below, above = int((high < truth).sum()), int((low > truth).sum())
-    n = int(there.sum())
-    covered = n - below - above
-    exact = binomtest(covered, n).proportion_ci(0.95, method="exact") if n else None
-    rate = covered / n if n else None
+    found = counted(low, high, truth)
+    rate = found["coverage"]
     fresh = subject_means(case.shape, FRESH, 1, np.random.Generator(np.random.PCG64([7, FRESH])))[:, 0]
     return {
-        **case._asdict(), "in_goal": case.in_goal, "cohorts": cohorts, "withheld": cohorts - n, "covered": covered,
-        "coverage": rate, "low": exact.low if exact else None, "high": exact.high if exact else None,
+        **case._asdict(), **found, "in_goal": case.in_goal,
         "holds": rate is not None and GOAL[0] <= rate <= GOAL[1] if case.in_goal else None,
-        "below": below, "above": above,
-        "median_width": float(np.median((high - low)[there])) if n else None, "truth": truth,
         "fresh_mean": float(fresh.mean()), "fresh_se": float(fresh.std(ddof=1) / np.sqrt(FRESH)),
     }  # fmt: skip
 
@@ -116,22 +116,6 @@ def _limits(case: Case, cohorts: int, replicates: int) -> Iterator[tuple[Float, 
             second = subject_means(case.shape, case.subjects - n1, many, random)
             got = difference_interval(first, second, draws, replicates=replicates)
         yield got.low, got.high
-
-
-def effects(shape: str, subjects: int, cohorts: int, random: np.random.Generator) -> Float:
-    """(subjects, cohorts) effects of mean 0 and standard deviation 1; ValueError for an unknown shape."""
-    kind, _, text = shape.partition("_")
-    size = (subjects, cohorts)
-    if kind == "normal":
-        return random.standard_normal(size)
-    if kind == "gamma":
-        k = float(text)
-        return np.asarray((random.standard_gamma(k, size) - k) / np.sqrt(k))
-    if kind == "lognormal":
-        s2 = float(text) ** 2
-        sd = np.sqrt((np.exp(s2) - 1.0) * np.exp(s2))
-        return np.asarray((np.exp(float(text) * random.standard_normal(size)) - np.exp(s2 / 2.0)) / sd)
-    raise ValueError(f"[effects] expected normal, gamma_SHAPE or lognormal_SIGMA, got {shape!r}")
 
 
 def subject_means(shape: str, subjects: int, cohorts: int, random: np.random.Generator) -> Float:

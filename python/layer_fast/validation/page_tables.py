@@ -141,7 +141,32 @@ def intervals(found: Found) -> str:
          "-" if one["holds"] is None else verdict(one["holds"])]
         for name, one in found["cells"].items()
     ]  # fmt: skip
-    return table(["cell", "cohorts", "covered", "exact 95 % limits", "in the goal"], rows)
+    first = table(["cell", "cohorts", "covered", "exact 95 % limits", "in the goal"], rows)
+    other = found.get("other", {}).get("cells", {})
+    return "\n\n".join([first, OTHER_INTERVALS, _other_intervals(other)]) if other else first
+
+
+OTHER_INTERVALS = (
+    "Intervals of other numbers: no goal was set for them, so the last column says where the coverage lies outside "
+    "92.5 to 97 %. Of 2,000 cohorts a cell those that have an interval are counted. Behind the shape: subjects; of "
+    "`joined` cases + controls + subjects with both classes."
+)
+
+
+def _other_intervals(cells: Found) -> str:
+    """One row per quantity of every cell."""
+    rows = [
+        [words(name), words(what), str(one["cohorts"] - one["withheld"]), percent(one["coverage"]),
+         f"{percent(one['low'])} to {percent(one['high'])}", _outside(one["coverage"])]
+        for name, cell in cells.items() for what, one in cell["quantities"].items()
+    ]  # fmt: skip
+    return table(["cell", "interval of", "cohorts", "covered", "exact 95 % limits", "outside 92.5 to 97 %"], rows)
+
+
+def _outside(coverage: float | None) -> str:
+    if coverage is None or 0.925 <= coverage <= 0.97:
+        return "-"
+    return "**below**" if coverage < 0.925 else "above"
 
 
 def reference(found: Found) -> str:

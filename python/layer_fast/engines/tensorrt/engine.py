@@ -116,7 +116,8 @@ class TensorRtEngine:
         key = (library.name, tuple(shapes.values()))
         if key not in self._bound:
             if len(self._bound) >= _MAX_CONTEXTS:
-                self._stream(library).synchronize()  # what the oldest context was given may still be running
+                for stream in self._streams.values():  # what the oldest context was given may still be running
+                    stream.synchronize()
                 del self._bound[next(iter(self._bound))]
                 self._staged.clear()
             self._bound[key] = Bound(self._loaded, shapes, self._stream(library))

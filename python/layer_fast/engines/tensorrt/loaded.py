@@ -25,6 +25,7 @@ class Loaded:
 
     def __init__(self, recipe: Recipe, serialized: bytes, gpu: Gpu) -> None:
         self.recipe, trt = recipe, recipe.library.module
+        self._one_at_a_time = threading.Lock()
         self.log = new_log(recipe.library)
         self._runtime = trt.Runtime(self.log)
         refuse_invalid(self._runtime, serialized, recipe.library, gpu)
@@ -39,16 +40,18 @@ class Loaded:
         }
 
     def context(self) -> Any:
-        """A new execution context. TensorRT-RTX records CUDA graphs by itself, full TensorRT is recorded by us."""
+        """A new execution context. TensorRT-RTX records CUDA graphs by itself, full TensorRT is recorded by us. Lanes
+        share the engine, and TensorRT promises nothing for an object that several threads use at once."""
         trt, library = self.recipe.library.module, self.recipe.library
-        if library.rtx and hasattr(trt, "CudaGraphStrategy"):
-            config = self.engine.create_runtime_config()
-            config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-            made = self.engine.create_execution_context(config)
-        else:
-            made = self.engine.create_execution_context()
-        if made is None:
-            raise failure(self.recipe, self.log.take(), "make room for its activations", cuda.first_gpu())
+        with self._one_at_a_time:
+            if library.rtx and hasattr(trt, "CudaGraphStrategy"):
+                config = self.engine.create_runtime_config()
+                config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+                made = self.engine.create_execution_context(config)
+            else:
+                made = self.engine.create_execution_context()
+            if made is None:
+                raise failure(self.recipe, self.log.take(), "make room for its activations", cuda.first_gpu())
         return made
 
 

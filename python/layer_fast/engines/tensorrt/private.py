@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import EngineError
@@ -60,18 +60,27 @@ class PrivateFolder:
             return None
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a file whole, whatever stands in its place: temporary file, fsync, rename, fsync of the folder."""
-        temporary = self._temporary(name, data)
-        os.replace(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        """Replace a file whole, whatever stands in its place: temporary file, fsync, rename, fsync of the folder. Of
+        one that cannot be written nothing stays behind: engines are large, and a full disk is the usual reason."""
+        temporary = f".{name}.{secrets.token_hex(8)}.tmp"
+        try:
+            self._fill(temporary, data)
+            os.replace(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=self._folder)
+            raise
         os.fsync(self._folder)
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
         """Hold an exclusive lock of this name against threads and processes; an empty file stays behind."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(f"{name}.lock", flags, 0o600, dir_fd=self._folder)
+        with self._named(f"{name}.lock"):
+            descriptor = os.open(f"{name}.lock", flags, 0o600, dir_fd=self._folder)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with self._named(f"{name}.lock"):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
@@ -84,17 +93,24 @@ class PrivateFolder:
             with self.locked(_KEY_NAME):
                 found = self.read(_KEY_NAME)
                 if found is None or len(found) != KEY_BYTES:
-                    self.write(_KEY_NAME, secrets.token_bytes(KEY_BYTES))
+                    with self._named(_KEY_NAME):
+                        self.write(_KEY_NAME, secrets.token_bytes(KEY_BYTES))
                     found = self.read(_KEY_NAME)
         if found is None or len(found) != KEY_BYTES:
             raise EngineError(f"engine cache {self.path}: {_KEY_NAME} cannot be read back; remove the folder")
         return found
 
-    def _temporary(self, name: str, data: bytes) -> str:
-        temporary = f".{name}.{secrets.token_hex(8)}.tmp"
+    @contextmanager
+    def _named(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EngineError(f"engine cache {self.path}: expected to write {name} there, found: {error.strerror}; "
+                              f"set LAYER_FAST_CACHE to another folder") from error  # fmt: skip
+
+    def _fill(self, temporary: str, data: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=self._folder), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        return temporary

@@ -16,6 +16,7 @@ from ..base import Arrays, Port, check_feeds
 from ..device_arrays import View, library_of
 from ..reasons import DeviceFull, Unusable, short
 from . import activations, conv, elementwise, indexing, matmul, movement, norm, pool, reductions, resize  # noqa: F401
+from .exact import exact
 from .program import Program, as_tensor
 from .registry import Tensor
 
@@ -43,7 +44,7 @@ class TorchEngine:
         place = torch.device(device)
         if place.type == "cuda" and not torch.cuda.is_available():
             raise Unusable("torch_without_cuda", why=f"torch {torch.__version__}")
-        with self._full("load the weights"):
+        with self._refusals("load the weights"):
             self._program = Program(proto, label, place, dtype)
         optional = {t.name for t in proto.graph.initializer}
         self._inputs = [Port.of(i) for i in proto.graph.input if i.name not in optional]
@@ -53,15 +54,17 @@ class TorchEngine:
         """NumPy in, NumPy out; the results are copies. On a GPU also torch tensors or CuPy arrays of it in and out,
         which are not copied; work is given to the current stream of their library."""
         also = () if self._program.dtype is None else (np.float32, np.float64)
-        if self._program.device.type == "cuda" and library_of(list(feeds.values()), self._label) is not None:
-            return self._run_device(feeds, outputs, also)
-        check_feeds(self._label, self._inputs, feeds, also)
-        place, dtype = self._program.device, self._program.dtype
-        tensors = {}
-        for name, array in feeds.items():
-            tensor = as_tensor(array) if array.dtype.kind not in "fiub" else torch.from_numpy(_readable(array))
-            tensors[name] = tensor.to(place, dtype if dtype is not None and tensor.is_floating_point() else None)
-        return [as_array(t) for t in self.run_tensors(tensors, outputs)]
+        with self._refusals("run"):
+            if self._program.device.type == "cuda" and library_of(list(feeds.values()), self._label) is not None:
+                return self._run_device(feeds, outputs, also)
+            check_feeds(self._label, self._inputs, feeds, also)
+            tensors = {name: self._moved(array) for name, array in feeds.items()}
+            return [as_array(t) for t in self.run_tensors(tensors, outputs)]
+
+    def _moved(self, array: NDArray[Any]) -> Tensor:
+        dtype = self._program.dtype
+        tensor = as_tensor(array) if array.dtype.kind not in "fiub" else torch.from_numpy(_readable(array))
+        return tensor.to(self._program.device, dtype if dtype is not None and tensor.is_floating_point() else None)
 
     def _run_device(self, feeds: dict[str, Any], outputs: tuple[str, ...], also: Any) -> list[Any]:
         library = library_of(list(feeds.values()), self._label)
@@ -84,24 +87,24 @@ class TorchEngine:
                 raise EngineError(f"{self._label}: expected outputs of {self._outputs}, got {name!r}")
         if self._program.device.type == "cpu" and torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        with self._exact(), self._full("run"):
+        with self._exact(), self._refusals("run"):
             return self._program.run(dict(feeds), tuple(outputs))
 
     @contextmanager
-    def _full(self, what: str) -> Iterator[None]:
+    def _refusals(self, what: str) -> Iterator[None]:
+        """Whatever torch says becomes an EngineError, so that a run can go on with the next engine."""
         try:
             yield
         except torch.cuda.OutOfMemoryError as error:
             raise DeviceFull(self._label, what, short(error)) from error
+        except DeviceFull:  # which is a RuntimeError too
+            raise
+        except RuntimeError as error:  # a GPU that this torch has no kernels for, or that is gone
+            words = f"torch {torch.__version__} could not {what} on {self.device}: {short(error)}"
+            raise EngineError(f"{self._label}: {words}") from error
 
     def _exact(self) -> AbstractContextManager[Any]:
-        """On a GPU torch would round the inputs of float32 convolutions to 10 bits (TF32), the reference must not."""
-        if self._program.device.type != "cuda":
-            return nullcontext()
-        held: AbstractContextManager[Any] = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        )
-        return held
+        return exact() if self._program.device.type == "cuda" else nullcontext()
 
 
 def _alone(tensor: Tensor, feeds: dict[str, Tensor]) -> Tensor:

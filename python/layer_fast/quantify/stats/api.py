@@ -66,7 +66,7 @@ def cohort_statistics(
 
     layers, scans, logit_sd, positive, negative, targets, seed, replicates: as for `summary`; layers may also be its
     cells. by: columns of the scans to stratify by, beside class and correctness. site: the column inside whose values
-    labels are permuted; None for the first of site, centre, center that holds two values, "" for none.
+    labels are permuted; None for the first of centre, center, site that holds two values, "" for none.
     map_definitions: what a map is reduced by, each an analysis of its own.
     Raises ValueError as `summary` does, for columns that are not there, and for a stratum column of over 20 values;
     KeyError for an unknown definition.

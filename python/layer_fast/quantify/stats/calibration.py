@@ -54,12 +54,12 @@ def _row(frame: Frame, a: int, plan: Plan) -> dict[str, Any]:
         "n_scans": len(subject), "n_subjects": many, "n_case": int(case.sum()), "n_control": int(control.sum()),
         "n_both": int((~case & ~control).sum()), "exposure": exposure,
         "withheld": "" if many >= MIN_SUBJECTS else f"intervals need {MIN_SUBJECTS} subjects",
-        "auc": _auc(scans, many, case, control),
+        "auc": _auc(scans, many, case, control, plan.confidence),
         "auc_units": None if (case | control).all() else clustered_auc(scans, unit, plan.confidence),
         "brier": _loss(scans, many, (_probability(scans.margin) - positive) ** 2, plan),
         "log_loss": _loss(scans, many, np.logaddexp(0.0, np.where(positive, -scans.margin, scans.margin)), plan),
-        "intercept": _coefficient(scans, (case, control), plan, slope=False),
-        "slope": _coefficient(scans, (case, control), plan, slope=True),
+        "intercept": coefficient(scans, (case, control), plan, slope=False),
+        "slope": coefficient(scans, (case, control), plan, slope=True),
     }  # fmt: skip
 
 
@@ -79,9 +79,11 @@ def _exposure(frame: Frame, used: NDArray[np.bool_]) -> dict[str, int]:
     return {name: n for i, name in enumerate(rank) if (n := Counter(worst.values())[i])}
 
 
-def _auc(scans: Scans, many: int, case: NDArray[np.bool_], control: NDArray[np.bool_]) -> dict[str, Any]:
+def _auc(
+    scans: Scans, many: int, case: NDArray[np.bool_], control: NDArray[np.bool_], confidence: float
+) -> dict[str, Any]:
     mean = grouped_mean(scans.margin[:, None], scans.subject, many)[:, 0]
-    found = subject_auc(mean[case], mean[control])
+    found = subject_auc(mean[case], mean[control], confidence)
     return {"estimate": found.auc, "low": found.low, "high": found.high}
 
 
@@ -93,10 +95,15 @@ def _loss(scans: Scans, many: int, loss: Float, plan: Plan) -> dict[str, Any]:
     return _named(found.estimate[0], low, found.high[0], "")
 
 
-def _coefficient(
+def coefficient(
     scans: Scans, classes: tuple[NDArray[np.bool_], NDArray[np.bool_]], plan: Plan, *, slope: bool
 ) -> dict[str, Any]:
-    """Studentised limits; cases, controls and subjects of both classes are resampled apart."""
+    """Intercept or slope: {"estimate", "low", "high", "not_estimable"}. classes: which subjects are all of the one
+    class and which of the other, (subjects,) each.
+
+    Studentised limits, withheld below 20 subjects or 5 of a class. Subjects are drawn whatever their class: the share
+    of cases is part of what the intercept is, and with fixed classes its resamples would move less than its error says.
+    """
     reason = why_not(scans, slope)
     if reason:
         return _named(np.nan, np.nan, np.nan, reason)
@@ -106,11 +113,7 @@ def _coefficient(
     if len(case) < MIN_SUBJECTS or min((case | mixed).sum(), (control | mixed).sum()) < MIN_PER_CLASS:
         return _named(estimate[0], np.nan, np.nan, f"interval withheld: needs {ENOUGH}")
     few = min(plan.replicates, REPLICATES)
-    drawn = np.zeros((few, len(case)))
-    for name, group in (("case", case), ("control", control), ("both", mixed)):
-        if group.any():
-            n = int(group.sum())
-            drawn[:, group] = counts(plan.draws(f"calibration {name}", n), few, n)
+    drawn = counts(plan.draws("calibration", len(case)), few, len(case))
     se = refit(scans, np.ones((1, len(case))), slope)[1]
     value, error = refit(scans, drawn, slope)
     if lost_too_many(value):

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ..auc import subject_auc
 from .resample import Float, spread_of
 
+_AT_ONCE = 64  # columns; with ties SciPy lists up to 8192 sign changes of each
+
 
 class Size(NamedTuple):
     """An effect size and its two-sided limits, (C,) each; NaN where there is none."""
@@ -77,9 +79,9 @@ def _noncentrality(df: float, q: float, t: Float) -> Float:
     return np.asarray(b)
 
 
-def cliffs_delta(case: Float, control: Float) -> Size:
-    """P(case > control) - P(case < control) = 2 AUC - 1 (Cliff 1993); 95 % limits by Newcombe's method 5."""
-    found = [subject_auc(case[:, i], control[:, i]) for i in range(case.shape[1])]
+def cliffs_delta(case: Float, control: Float, confidence: float = 0.95) -> Size:
+    """P(case > control) - P(case < control) = 2 AUC - 1 (Cliff 1993); limits by Newcombe's method 5."""
+    found = [subject_auc(case[:, i], control[:, i], confidence) for i in range(case.shape[1])]
     return Size(*(np.array([2.0 * getattr(a, name) - 1.0 for a in found]) for name in ("auc", "low", "high")))
 
 
@@ -94,13 +96,21 @@ def rank_biserial(x: Float) -> Float:
 
 
 def wilcoxon_p(x: Float) -> Float:
-    """Two-sided p of Wilcoxon's signed-rank test per column of paired differences (n, C); NaN if all are 0."""
+    """Two-sided p of Wilcoxon's signed-rank test per column of paired differences (n, C); NaN if all are 0.
+
+    SciPy's method "auto" looks for ties and zeros over all columns of a call, so those with and without have calls of
+    their own.
+    """
     from scipy.stats import wilcoxon
 
     out = np.full(x.shape[1], np.nan)
-    some = np.flatnonzero((x != 0).any(axis=0))
-    if len(some):
-        out[some] = wilcoxon(_columns(x, some), axis=0).pvalue[: len(some)]
+    ordered = np.sort(np.abs(x), axis=0)
+    tied = (ordered[:1] == 0).any(axis=0) | (np.diff(ordered, axis=0) == 0).any(axis=0)
+    for kind in (tied, ~tied):
+        every = np.flatnonzero(kind & (x != 0).any(axis=0))
+        for start in range(0, len(every), _AT_ONCE):
+            some = every[start : start + _AT_ONCE]
+            out[some] = wilcoxon(_columns(x, some), axis=0).pvalue[: len(some)]
     return out
 
 

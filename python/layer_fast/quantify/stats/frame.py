@@ -16,7 +16,7 @@ from ..regions import NUM_REGIONS
 from ..tables import Cell
 from .resample import Float
 
-SITE_COLUMNS = ("site", "centre", "center")
+SITE_COLUMNS = ("centre", "center", "site")  # of a study, then of the body: people differ between centres
 Codes = NDArray[np.int64]
 Scans = Mapping[str, Mapping[str, Any]]
 

@@ -101,10 +101,15 @@ def within(x: Float, labels: Float, subject: Codes) -> Effect:
 
 
 def joined(first: Effect, second: Effect) -> Effect:
-    """The two weighted by their inverse variances: one effect, if it is the same between and within subjects."""
+    """The two weighted by their inverse variances: one effect, if it is the same between and within subjects.
+
+    As one error goes to 0, its effect alone is left; of two without error the middle is taken.
+    """
+    both = first.v + second.v
     with np.errstate(divide="ignore", invalid="ignore"):
-        w1, w2 = 1.0 / first.v, 1.0 / second.v
-        return Effect((first.estimate * w1 + second.estimate * w2) / (w1 + w2), 1.0 / (w1 + w2))
+        weight = np.where(both == 0, 0.5, second.v / both)
+        v = np.where(both == 0, 0.0, first.v * second.v / both)
+    return Effect(weight * first.estimate + (1.0 - weight) * second.estimate, v)
 
 
 def two_sided_p(observed: Effect, permuted: Effect) -> Float:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..draws import Draws
-from ..inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, statistic
+from ..draws import Draws, times_drawn
+from ..inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, statistic, tail_of
 
 Float = NDArray[np.float64]
 TIE = 1e-9  # relative slack of a permuted statistic: its sums run in another order than the observed one's
@@ -70,8 +70,7 @@ def totals(weights: Float, x: Float) -> Float:
 
 def counts(draws: Draws, replicates: int, n: int) -> Float:
     """(replicates, n): how often each of n subjects is drawn, with replacement."""
-    index = draws.with_replacement(replicates, n) + n * np.arange(replicates)[:, None]
-    return np.bincount(index.ravel(), minlength=replicates * n).reshape(replicates, n).astype(np.float64)
+    return times_drawn(draws.with_replacement(replicates, n), n).astype(np.float64)
 
 
 def resampled(x: Float, draws: Draws, replicates: int) -> tuple[Float, Float]:
@@ -86,9 +85,7 @@ def resampled(x: Float, draws: Draws, replicates: int) -> tuple[Float, Float]:
 
 def limits(t: Float, estimate: Float, se: Float, confidence: float) -> tuple[Float, Float]:
     """Studentised limits (Davison and Hinkley 1997, section 5.2) from t (B, C); NaN where a resample has no t."""
-    tail = int((len(t) + 1) * (1.0 - confidence) / 2.0)
-    if tail < 1:
-        raise ValueError(f"[interval] expected enough replicates for confidence {confidence}, got {len(t)}")
+    tail = tail_of(len(t), confidence)
     ordered = np.sort(t, axis=0)
     with np.errstate(invalid="ignore"):
         low, high = estimate - ordered[-tail] * se, estimate - ordered[tail - 1] * se

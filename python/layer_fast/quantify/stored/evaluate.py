@@ -12,7 +12,7 @@ from ..definition_regions import DefinitionRegion, regions_of
 from ..reduction import Reduction
 from .bounded import bound_of, unbounded
 from .bounds import Binned, binned, transformed_bins
-from .exact import Exact, exact
+from .exact import LINE_ROUNDING, Exact, exact
 from .maps import StoredMaps
 from .moments import Floats
 from .regions import values_of
@@ -127,4 +127,4 @@ def _fits(low: Floats, high: Floats, label: NDArray[np.int64], definition: Reduc
     if not needs or not chosen.any():
         return True
     least, most = low[chosen].min(), high[chosen].max()
-    return bool(least >= -1e-5 and (needs == "t >= 0" or most <= 1 + 1e-5))
+    return bool(least >= -LINE_ROUNDING and (needs == "t >= 0" or most <= 1 + LINE_ROUNDING))

@@ -14,6 +14,7 @@ from .moments import Bools, Floats, Known, Line, Moments, folded, inverted, norm
 from .regions import values_of
 
 OF_SUMS = ("sum", "mean", "part_of_total_mean", "share", "energy_pointing_game", "inside_total_ratio", "enrichment")
+LINE_ROUNDING = 1e-5  # a line of large numbers may carry the maximum a little above 1
 OF_MOMENTS = (*OF_SUMS, "min", "max", "std", "variance", "pointing_game")
 
 
@@ -98,7 +99,8 @@ def _check_needs(m: Moments, definition: Reduction) -> None:
     columns = slice(1, None) if definition.statistic.total == "labelled" else slice(None)
     low, high = m.low.x[:, columns][m.low.known[:, columns]], m.high.x[:, columns][m.high.known[:, columns]]
     least, most = np.nanmin(low, initial=np.inf), np.nanmax(high, initial=-np.inf)
-    if (needs and least < 0) or (needs == "0 <= t <= 1" and most > 1):
+    room = 0.0 if definition.normalise.kind == "none" else LINE_ROUNDING
+    if (needs and least < 0) or (needs == "0 <= t <= 1" and most > 1 + room):
         what = f"definition {definition.name!r}: {definition.statistic.name} needs {needs}"
         raise ConfigError(f"{what}, found values from {least:g} to {most:g} after the transforms; say sign: positive, "
                           "negative or absolute, or normalise")  # fmt: skip

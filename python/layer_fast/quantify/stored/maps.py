@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...config import VALUE_METHODS
 from ..regions import NUM_LABELS
 from ..tables import CELL_KEYS, Cell, cells
 from .moments import Floats, Moments, stored_moments
@@ -57,7 +58,7 @@ def stored_maps(layers: Any, histograms: Any = None, slices: Any = None) -> Iter
     by_histogram, by_slices = _by_cell(histograms), _by_cell(slices)
     several = {_without_channel(cell) for cell in found if cell.key["channel"]}
     for cell in found:
-        if cell.key["method"] in ("layer_shapley", "layer_ablation"):
+        if cell.key["method"] in VALUE_METHODS:
             continue
         columns = (cell.matrix(name)[:, :NUM_LABELS] for name in ("n_voxels", *SUMS))
         _, subject = np.unique(np.array(cell.per_scan("subject"), dtype=object).astype(str), return_inverse=True)

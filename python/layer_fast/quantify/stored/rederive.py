@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...config import VALUE_METHODS
 from ..regions import NUM_LABELS, NUM_REGIONS, REGION_ORDER
 from ..rows import DERIVED, SUMS, join_flags
 from ..shapley import ablation, shapley
@@ -16,7 +17,6 @@ from .games import GAME_KEYS, Games
 
 Floats = NDArray[np.float64]
 _GROUPS = range(NUM_LABELS, NUM_REGIONS)
-VALUE_METHODS = ("layer_ablation", "layer_shapley")
 
 
 def rederive(table: Any, games: Games) -> Any:
