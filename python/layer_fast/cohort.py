@@ -89,7 +89,9 @@ def run_cohort(
         known = _split(refs, ledger, runner, pictures)
         current, gave_up = _run(refs, known, runner, ledger, pictures, progress or _silent, stop)
         counts: Counter[str] = Counter()
-        pairs = _records(refs, ledger, runner, current, counts)
+        good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")]
+        others = {} if stop.is_set() else runner.other_masks(good)
+        pairs = _records(refs, ledger, runner, current, counts, others)
         write_tables(out, pairs, strata_columns(refs), runner.config.store)
         _refresh_pictures(refs, pictures, current)
         complete = counts["pending"] == 0
@@ -182,14 +184,17 @@ def _is_bad(record: ScanRecord) -> bool:
 
 
 def _records(
-    refs: list[ScanRef], ledger: Ledger, runner: Runner, current: dict[str, Status], counts: Counter[str]
-) -> Iterator[tuple[ScanRef, ScanRecord]]:
-    """Every scan with its record, in table order, counted by status; without a record of this run it is "pending"."""
+    refs: list[ScanRef], ledger: Ledger, runner: Runner, current: dict[str, Status], counts: Counter[str],
+    others: dict[str, list[dict[str, Any]]],
+) -> Iterator[tuple[ScanRef, ScanRecord]]:  # fmt: skip
+    """Every scan with its record, in table order, counted by status; without a record of this run it is "pending".
+    others: by scan_id, rows of guards.parquet that follow from more than the scan and so are in no record."""
     for ref in refs:
         record = runner.unexplained(ref)
         if record is None:
             found = ledger.read(ref.scan_id) if ref.scan_id in current else None
             record = found[0] if found is not None else ScanRecord(ref.scan_id, "", "pending")
+            record.guards += others.get(ref.scan_id, [])
         counts[record.status] += 1
         yield ref, runner.tabled(ref, record)
 

@@ -15,14 +15,14 @@ from typing import Any
 from .config import RunConfig, make_config, thread_budget
 from .engines import run_precision
 from .errors import ConfigError
-from .guards.model_check import randomisation_rows
-from .guards.stage import run_guards
+from .guards.other_masks import few_of_many, other_mask_rows
+from .guards.stage import randomised_rows, run_guards
 from .models import ModelPackage, Models, load_models
 from .steps.chosen import choose_engine, lane_count
 from .steps.compiled import Graphs
 from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
-from .steps.guarded import Work, advance
+from .steps.guarded import Work, advance, refuse_unexplained
 from .steps.lane import Lane, at_work, check_profile
 from .steps.picture import save_pictures
 from .steps.place import places
@@ -33,7 +33,7 @@ from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
 from .steps.segment import given_masks, no_segmenter, segment
 from .timing import StageTimes
-from .types import Failure, LayerMask, Scan, ScanRecord, ScanRef
+from .types import LayerMask, Scan, ScanRecord, ScanRef
 
 
 class Pipeline:
@@ -117,20 +117,15 @@ class Pipeline:
     def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
         """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
         fail, or that a classifier cannot take, are left out."""
-        rows: list[dict[str, Any]] = []
         with at_work(self._borrow_lane(), self._idle) as lane:
-            take = lane.place.take
-            works = self._read(list(scans), lane)
-            self._mask(works, lane)
-            for package in self._classifiers():
-                modalities = {channel.modality for channel in package.manifest.channels}
-                able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
-                self._prepare(package, able, lane)
-                able = [w for w in able if w.failure is None]
-                images, masks = [take(w.model_input.image) for w in able], [take(w.need_mask().labels) for w in able]
-                if images:
-                    rows += randomisation_rows(package, images, masks, self.config.methods, self._engine)
-        return rows
+            return randomised_rows(self._masked(list(scans), lane), lane, self._classifiers(), self._prepare)
+
+    def other_masks(self, scans: Iterable[ScanRef]) -> dict[str, list[dict[str, Any]]]:
+        """Rows of guards.parquet for maps of a few of these scans under masks of the others (guards.other_masks), by
+        scan_id; scans that fail have none. Empty where the guard `nulls` is not asked."""
+        few = few_of_many(list(scans)) if "nulls" in self.config.guards else []
+        with at_work(self._borrow_lane(), self._idle) as lane:
+            return other_mask_rows(few, lane, self.facts, self._masked, self._explained)
 
     def times(self) -> StageTimes:
         """Seconds per stage, summed over the lanes."""
@@ -144,11 +139,9 @@ class Pipeline:
             return self._steps(items, pictures, lane)
 
     def _steps(self, items: list[Scan | ScanRef], pictures: dict[str, Path], lane: Lane) -> list[ScanRecord]:
-        works = self._read(items, lane)
-        self._mask(works, lane)
-        for package in self._classifiers():
-            self._explain(package, works, lane)
-        self._refuse_unexplained(works)
+        works = self._masked(items, lane)
+        self._explained(works, lane)
+        refuse_unexplained(works, self.config.setups)
         self._reduce(works, lane)
         run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
         self._save_pictures(works, lane, pictures)
@@ -179,6 +172,15 @@ class Pipeline:
 
     def _classifiers(self) -> list[ModelPackage]:
         return [p for setup in self.config.setups for p in self.models.classifiers.get(setup, ())]
+
+    def _masked(self, items: list[Scan | ScanRef], lane: Lane) -> list[Work]:
+        works = self._read(items, lane)
+        self._mask(works, lane)
+        return works
+
+    def _explained(self, works: list[Work], lane: Lane) -> None:
+        for package in self._classifiers():
+            self._explain(package, works, lane)
 
     def _read(self, items: list[Scan | ScanRef], lane: Lane) -> list[Work]:
         works = [Work(item.ref, scan=item) if isinstance(item, Scan) else Work(item) for item in items]
@@ -258,14 +260,6 @@ class Pipeline:
             return made
         chosen = self.donors.choose(work.ref.subject, work.need_scan().input_sha256)
         return replace(made, donor=self.donors.inputs[package.sha256][chosen])
-
-    def _refuse_unexplained(self, works: list[Work]) -> None:
-        """A scan that no classifier could take has no numbers, so it is not ok."""
-        for work in works:
-            if work.failure is None and not work.explanations:
-                has = ", ".join(work.need_scan().volumes)
-                message = f"the scan has {has}; no classifier of setups {', '.join(self.config.setups)} takes that"
-                work.failure = Failure("explain", "no_setup", message, input_at_fault=True)
 
     def _reduce(self, works: list[Work], lane: Lane) -> None:
         def verb(items: list[tuple[LayerMask, list[Explanation]]]) -> list[Reduced]:

@@ -95,6 +95,15 @@ class Runner:
             own = wanted if self.map is None else [ref for ref in wanted if ref.fold == fold]
             yield Part(fold, own, self._opened(fold), self._names(self._models[fold]))
 
+    def other_masks(self, good: list[ScanRef]) -> dict[str, list[Row]]:
+        """The rows of `Pipeline.other_masks` by scan_id, of each fold among its own scans; {} without that guard."""
+        rows: dict[str, list[Row]] = {}
+        if "nulls" in self.config.guards:
+            for part in self.parts(good):
+                rows |= part.pipeline.other_masks(part.refs)
+                del part  # before the next fold's
+        return rows
+
     def streams(self, wanted: list[ScanRef]) -> Generator[tuple[list[ScanRef], Pipeline | GpuWorkers], None, None]:
         """As `parts`, with what streams the scans: the pipeline, or its workers. Close it."""
         for part in self.parts(wanted):

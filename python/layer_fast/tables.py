@@ -68,6 +68,7 @@ GUARD_COLUMNS: dict[str, tuple[str, str]] = {
     "model": ("string", ""), "member": ("string", ""), "setup": ("string", ""), "method": ("string", ""),
     "fill": ("string", ""), "target": ("string", ""), "mask": ("string", ""), "channel": ("string", ""),
     "variant": ("string", ""), "region": ("string", ""), "label_value": ("int8", ""), "n_voxels": ("int64", "voxel"),
+    "dice": ("float64", "1"),
     "value": ("float64", "map or target"), "leakage_in": ("float64", "1"), "leakage_from": ("string", ""),
     "border_share": ("float64", "1"), "border_mean": ("float64", "map"), "core_mean": ("float64", "map"),
     "null_mean": ("float64", "map"), "null_p": ("float64", "1"), "null_n": ("int32", ""), "flags": ("string", ""),

@@ -23,7 +23,7 @@ def test_all_guards_meet_their_goal(rates: Path) -> None:
     both = {"planted", "sound"}
     assert {name: set(kinds) for name, kinds in document["guards"].items()} == dict.fromkeys(
         ("border", "geometry_and_confounders", "inversion", "leakage", "mask_sensitivity", "null_depth",
-         "randomisation"), both
+         "null_other_masks", "randomisation"), both
     )  # fmt: skip
 
 
@@ -32,6 +32,21 @@ def test_what_was_measured_is_not_measured_again(rates: Path, monkeypatch: pytes
     monkeypatch.setattr(guards, "_measure", lambda case: pytest.fail(f"measured {case.name} again"))
     guards.run(rates, quick=True)
     assert rates.read_bytes() == before
+
+
+def test_a_run_that_is_stopped_loses_nothing(rates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document, part = json.loads(rates.read_text()), tmp_path / "guards.json"
+    first = next(iter(guards.cases(True)))
+    del document["guards"][first.guard]["planted"][first.name]
+    part.write_text(json.dumps(document))
+
+    def stop(case: guards.Case) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(guards, "_measure", stop)
+    with pytest.raises(KeyboardInterrupt):
+        guards.run(part, quick=True)
+    assert json.loads(part.read_text()) == document
 
 
 def test_a_missed_goal_is_named() -> None:

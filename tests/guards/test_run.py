@@ -13,7 +13,7 @@ import layer_fast as lf
 import tiny
 from layer_fast.cli.summary_files import write_summary
 from layer_fast.errors import ConfigError
-from layer_fast.guards import perturbed
+from layer_fast.guards import PERTURBATIONS, label_dice, perturbed
 from layer_fast.tables import GUARD_COLUMNS
 
 ALL = ("leakage", "nulls", "mask_perturbation")
@@ -48,6 +48,15 @@ def test_every_variant_has_seven_rows_a_scan(out: Path) -> None:
     assert set(rows(out)[0]) == set(GUARD_COLUMNS)
 
 
+def test_every_variant_says_how_far_it_is_from_the_runs_mask(out: Path) -> None:
+    for how in PERTURBATIONS:
+        expected = list(label_dice(tiny.labels(), perturbed(tiny.labels(), how)))
+        for method in ("gradcam", "layer_shapley", "layer_ablation"):
+            found = [r["dice"] for r in rows(out, scan_id="s000", method=method, variant=f"mask:{how}")]
+            assert found == pytest.approx(expected)
+    assert all(r["dice"] is None for r in rows(out) if not r["variant"].startswith("mask:"))
+
+
 def test_mean_of_the_map_is_the_one_of_the_layer_table(out: Path) -> None:
     own = {r["region"]: r["value"] for r in rows(out, scan_id="s001", variant="", method="gradcam")}
     table = [r for r in tiny.rows(out, "layers") if r["scan_id"] == "s001" and r["method"] == "gradcam"]
@@ -73,8 +82,9 @@ def test_values_under_a_perturbed_mask_are_those_of_a_run_with_that_mask(
 def test_rows_do_not_depend_on_the_neighbours(out: Path, world: tuple[Path, Path]) -> None:
     refs = lf.load_table(world[1])
     alone = lf.Pipeline(world[0], {"guards": ALL, "setups": ("bmode",)}).process(refs[1])
+    own = [r for r in rows(out, scan_id="s001") if r["variant"] != "null:other_masks"]  # of the run, in no record
     assert repr([{k: v for k, v in r.items() if k != "label"} for r in alone.guards]) == repr(
-        [{k: v for k, v in r.items() if k in alone.guards[0] and k != "label"} for r in rows(out, scan_id="s001")]
+        [{k: v for k, v in r.items() if k in alone.guards[0] and k != "label"} for r in own]
     )
 
 
@@ -102,7 +112,9 @@ def test_summary_has_an_entry_for_each_guard(out: Path) -> None:
     write_summary(out)
     document = json.loads((out / "guards.json").read_text())
     entries = [e for e in document["guards"] if e["method"] == "gradcam"]
-    assert [e["name"] for e in entries] == ["leakage", "border", "null_depth", "null_lateral", "low_information"]
+    assert [e["name"] for e in entries] == [
+        "leakage", "border", "null_depth", "null_lateral", "null_other_masks", "low_information",
+    ]  # fmt: skip
     leak = entries[0]
     table = rows(out, variant="", method="gradcam", region="muscle")
     assert leak["value"]["muscle"] == pytest.approx(np.mean([r["leakage_in"] for r in table]))

@@ -108,3 +108,18 @@ def test_claims_hold_every_set_of_confounders() -> None:
     assert person["columns"] == ["age", "bmi", "sex=m"]
     assert person["auc"]["auc"] > 0.9 and person["lead_low"] < person["lead"] < person["lead_high"]
     assert found["adjusted"]["adjusted_for"] == ["thickness", "depth", "bmi"]
+
+
+@pytest.mark.parametrize(("draws", "p", "fired"), [(39, 0.2, False), (39, 0.3, True), (11, 0.2, None)])
+def test_null_of_other_masks_fires_where_no_layer_has_a_low_median(draws: int, p: float, fired: bool | None) -> None:
+    """A single scan seldom reaches 0.05, for people are built alike: the median over scans counts."""
+    scans, claims = made()
+    table = rows(scans, 0.0)
+    for i, row in enumerate(table):
+        own = (p if i // 7 % 3 else 0.1) if row["label_value"] == 4 else 0.5  # of 24 scans 16 have p
+        row |= {"variant": "null:other_masks", "null_p": own, "null_n": draws, "leakage_in": None,
+                "flags": "like_elsewhere"}  # fmt: skip
+    entry = next(e for e in guard_summary(claims, table)["guards"] if e["name"] == "null_other_masks")
+    assert entry["fired"] is fired
+    if fired is False:
+        assert "deep fat (median p" in entry["sentence"]

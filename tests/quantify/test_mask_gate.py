@@ -98,3 +98,29 @@ def test_arrow_tables_give_the_same() -> None:
     rows = [r for v in VARIANTS for r in guard_rows(phi * 0.8, v)] + guard_rows(phi, "")
     tables = shapley_tables(phi, case)
     assert gate_of(*tables, pyarrow.Table.from_pylist(rows)) == gate_of(*tables, rows)
+
+
+def test_least_contrast_is_the_smallest_also_where_its_subjects_had_none_before() -> None:
+    """Subjects that a variant has may show no contrast under their own masks: a ratio would be negative, or of 0."""
+    phi, case = planted()
+    few = np.zeros(40, bool)
+    few[:24] = True
+    own = phi.copy()
+    own[few & case] = -1.0  # of these subjects alone D of the top layer is below 0 under the run's own masks
+    own[few & ~case] = 0.0
+    own[few, :, 5] = 0.0
+    own[few & case, :, 5] = -0.5
+    own[~few & case, :, 5] += 5.0
+    rows = [*guard_rows(phi[few], "mask:erode"), *guard_rows(0.5 * own, "mask:dilate")]
+    gate = gate_of(*shapley_tables(own, case), rows)
+    assert gate["passed"] is True
+    assert "under mask:dilate" in gate["reason"]
+
+
+def test_same_layer_on_top_with_no_contrast_above_0_says_its_contrast() -> None:
+    phi, case = planted()
+    down = phi.copy()
+    down[case] -= 5.0
+    down[case, :, 5] += 2.0  # D of about 2 - 5 + 2
+    gate = gate_of(*shapley_tables(phi, case), guard_rows(down, "mask:erode"))
+    assert gate["passed"] is False and "mask:erode: deep fascial membrane with D" in gate["reason"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,22 @@ def other_mask_nulls(
             raise ValueError(f"[nulls] expected masks of shape {labels.shape}, got {other.shape} (mask {i})")
         found.append(_means(values, other, threads))
     return NullResult(_means(values, labels, threads), np.array(found, np.float64).reshape(-1, NUM_LAYERS + 1))
+
+
+def in_less_out(stack: NDArray[np.float32], labels: Labels, *, threads: int | None = None) -> Float:
+    """(K, 7) mean of each map within each label less its mean over all other voxels; NaN for an absent label, and for
+    one that fills the volume. stack: (K, z, y, x), coarser than the labels or not.
+
+    The mean within alone would be as high in any mask that lies inside the layer, as one person's muscle does in
+    another's: there the other voxels tell.
+    """
+    grid_map = same_field_of_view(labels.shape, stack.shape[1:])
+    found = ops.layer_reduce(stack, labels, num_layers=NUM_LAYERS, grid_map=grid_map, threads=threads)
+    inside, count = np.asarray(found.sum, np.float64), np.asarray(found.count, np.float64)
+    total = np.array([fsum(row) for row in inside])[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        difference = inside / count - (total - inside) / (count.sum(axis=1, keepdims=True) - count)
+    return np.asarray(np.where(np.isfinite(difference), difference, np.nan))
 
 
 def lateral_nulls(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from ..models import ModelPackage
 from ..steps.explain import Explanation
@@ -12,6 +13,7 @@ from ..steps.lane import Lane
 from ..steps.prepare import ModelInput
 from ..steps.record import RunFacts
 from ..types import LayerMask, Scan
+from .model_check import randomisation_rows
 from .step import Rows, guard_maps, guard_values
 
 Prepare = Callable[[ModelPackage, list[Work], Lane], None]
@@ -49,6 +51,23 @@ def _values(package: ModelPackage, works: list[Work], lane: Lane, facts: RunFact
 
     prepare(package, asked, lane)
     advance("guard", asked, lane, verb=values, put=_put, take=take)
+
+
+def randomised_rows(
+    works: list[Work], lane: Lane, packages: list[ModelPackage], prepare: Prepare
+) -> list[dict[str, Any]]:
+    """Rows of randomisation.json (model_check) from scans that have masks; those that fail, or that a classifier cannot
+    take, are left out."""
+    rows, take = [], lane.place.take
+    for package in packages:
+        modalities = {channel.modality for channel in package.manifest.channels}
+        able = [w for w in works if w.failure is None and modalities <= w.need_scan().volumes.keys()]
+        prepare(package, able, lane)
+        able = [w for w in able if w.failure is None]
+        images, masks = [take(w.model_input.image) for w in able], [take(w.need_mask().labels) for w in able]
+        if images:
+            rows += randomisation_rows(package, images, masks, lane.config.methods, lane.engine)
+    return rows
 
 
 def on_host(mask: LayerMask, lane: Lane) -> LayerMask:

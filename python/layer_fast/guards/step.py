@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,22 @@ from ..steps.reduce import channel_maps, same_field_of_view
 from ..types import NUM_LAYERS, REGIONS, LayerMask, Scan
 from .leakage import Leakage, leakage
 from .nulls import ENOUGH_DRAWS, LEVEL, NullResult, depth_nulls, lateral_nulls
-from .perturb import PERTURBATIONS, perturbed
+from .perturb import PERTURBATIONS, label_dice, perturbed
 
 Rows = list[dict[str, Any]]
 Numbers = NDArray[np.float64]
-_EMPTY: dict[str, Any] = dict.fromkeys(
-    ("value", "leakage_in", "leakage_from", "border_share", "border_mean", "core_mean", "null_mean", "null_p", "null_n")
-)
+_EMPTY: dict[str, Any] = dict.fromkeys((
+    "dice", "value", "leakage_in", "leakage_from", "border_share", "border_mean", "core_mean", "null_mean", "null_p",
+    "null_n",
+))  # fmt: skip
+
+
+class Variant(NamedTuple):
+    """Another mask of a scan. dice: (7,) Dice coefficient of each label with the run's own mask."""
+
+    name: str
+    mask: LayerMask
+    dice: Numbers
 
 
 def guard_maps(
@@ -44,39 +53,50 @@ def guard_values(
     return [list(_of_values(*item, lane, facts)) for item in items]
 
 
-def mask_variants(scan: Scan, mask: LayerMask, depth_axis: str) -> Iterator[tuple[str, LayerMask]]:
-    """The mask with every border one voxel off, then every other mask that the scan was given."""
+def mask_variants(scan: Scan, mask: LayerMask, depth_axis: str) -> Iterator[Variant]:
+    """The mask with its borders up to one voxel off, then every other mask that the scan was given."""
     for how in PERTURBATIONS:
-        yield f"mask:{how}", LayerMask(perturbed(mask.labels, how, depth_axis), mask.spacing_mm, mask.source)
+        yield _variant(f"mask:{how}", perturbed(mask.labels, how, depth_axis), mask.source, mask)
     for source, volume in sorted(scan.masks.items()):
         if source != mask.source:
-            yield f"rater:{source}", LayerMask(volume.array, mask.spacing_mm, source)
+            yield _variant(f"rater:{source}", volume.array, source, mask)
+
+
+def _variant(name: str, labels: NDArray[np.uint8], source: str, own: LayerMask) -> Variant:
+    return Variant(name, LayerMask(labels, own.spacing_mm, source), label_dice(own.labels, labels))
 
 
 def _of_maps(
     scan: Scan, mask: LayerMask, explanations: list[Explanation], lane: Lane, facts: RunFacts
 ) -> Iterator[dict[str, Any]]:
     asked, leaks = lane.config.guards, dict[tuple[int, ...], Leakage]()
+    for key, values in each_map(explanations, mask, facts):
+        grid = (values.shape[0], values.shape[1], values.shape[2])
+        coarse = key["method"] in CAM_METHODS and ("leakage" in asked or "border" in asked)
+        if coarse:
+            if grid not in leaks:
+                leaks[grid] = leakage(mask.labels, grid, threads=lane.op_threads)
+            yield from _leakage_rows(key, leaks[grid], values, label_counts(mask))
+        if "nulls" in asked:
+            for name, null in (("depth", depth_nulls), ("lateral", lateral_nulls)):
+                drawn = null(values, mask.labels, depth_axis=facts.depth_axis, threads=lane.op_threads)
+                yield from null_rows(key, f"null:{name}", drawn, label_counts(mask))
+    if "mask_perturbation" in asked:
+        for other in mask_variants(scan, mask, facts.depth_axis):  # one at a time in memory
+            for key, values in each_map(explanations, mask, facts):
+                means = _map_means(values, other.mask, lane.op_threads)
+                yield from _value_rows(key, other, means, label_counts(other.mask))
+
+
+def each_map(
+    explanations: list[Explanation], mask: LayerMask, facts: RunFacts
+) -> Iterator[tuple[dict[str, Any], NDArray[np.float32]]]:
+    """Every map (z, y, x) of a scan with the columns that name its cell."""
     for explanation in explanations:
         for method, found in explanation.maps.items():
             stack, channels = channel_maps(found, explanation.package)
-            grid = (stack.shape[1], stack.shape[2], stack.shape[3])
-            coarse = method in CAM_METHODS and ("leakage" in asked or "border" in asked)
-            if coarse and grid not in leaks:
-                leaks[grid] = leakage(mask.labels, grid, threads=lane.op_threads)
             for values, channel in zip(stack, channels, strict=True):
-                key = {**_key(explanation, method, found.baseline, mask, facts), "channel": channel}
-                if coarse:
-                    yield from _leakage_rows(key, leaks[grid], values, _counts(mask))
-                if "nulls" in asked:
-                    both = {"depth": depth_nulls, "lateral": lateral_nulls}
-                    for name, null in both.items():
-                        drawn = null(values, mask.labels, depth_axis=facts.depth_axis, threads=lane.op_threads)
-                        yield from _null_rows(key, f"null:{name}", drawn, _counts(mask))
-                if "mask_perturbation" in asked:
-                    for variant, other in mask_variants(scan, mask, facts.depth_axis):
-                        means = _map_means(values, other, lane.op_threads)
-                        yield from _value_rows(key, variant, means, _counts(other))
+                yield {**_key(explanation, method, found.baseline, mask, facts), "channel": channel}, values
 
 
 def _of_values(
@@ -84,16 +104,16 @@ def _of_values(
 ) -> Iterator[dict[str, Any]]:
     games = {"layer_shapley": shapley, "layer_ablation": ablation}
     package = explanation.package
-    for variant, other in mask_variants(scan, mask, facts.depth_axis):
+    for other in mask_variants(scan, mask, facts.depth_axis):
         fill = lane.config.fills[0]
-        logits = coalition_logits(model_input, other, lane, package, (fill,))[fill]
+        logits = coalition_logits(model_input, other.mask, lane, package, (fill,))[fill]
         targets = package.target_values(logits, facts.kind)
-        there = _counts(other)
+        there = label_counts(other.mask)
         for method in VALUE_METHODS:
             if method in facts.methods:
                 key = {**_key(explanation, method, fill, mask, facts), "channel": ""}
                 values = np.where(there > 0, games[method](targets), np.nan)
-                yield from _value_rows(key, variant, values, there)
+                yield from _value_rows(key, other, values, there)
 
 
 def _leakage_rows(key: dict[str, Any], leak: Leakage, values: NDArray[np.float32], n: NDArray[np.int64]) -> Rows:
@@ -110,7 +130,8 @@ def _leakage_rows(key: dict[str, Any], leak: Leakage, values: NDArray[np.float32
     return _labelled(key, "", columns, n)
 
 
-def _null_rows(key: dict[str, Any], variant: str, drawn: NullResult, n: NDArray[np.int64]) -> Rows:
+def null_rows(key: dict[str, Any], variant: str, drawn: NullResult, n: NDArray[np.int64]) -> Rows:
+    """Rows of one map under one null: `key` with what was drawn for each label. n: (7,) voxels of the labels."""
     p, count = drawn.p, len(drawn.null)
     columns = []
     for k in range(NUM_LAYERS + 1):
@@ -120,8 +141,9 @@ def _null_rows(key: dict[str, Any], variant: str, drawn: NullResult, n: NDArray[
     return _labelled(key, variant, columns, n)
 
 
-def _value_rows(key: dict[str, Any], variant: str, values: Numbers, n: NDArray[np.int64]) -> Rows:
-    return _labelled(key, variant, [{**_EMPTY, "value": v, "flags": ""} for v in values], n)
+def _value_rows(key: dict[str, Any], other: Variant, values: Numbers, n: NDArray[np.int64]) -> Rows:
+    found = zip(values, other.dice, strict=True)
+    return _labelled(key, other.name, [{**_EMPTY, "dice": d, "value": v, "flags": ""} for v, d in found], n)
 
 
 def _labelled(key: dict[str, Any], variant: str, columns: list[dict[str, Any]], n: NDArray[np.int64]) -> Rows:
@@ -138,7 +160,7 @@ def _map_means(values: NDArray[np.float32], mask: LayerMask, threads: int) -> Nu
     return np.asarray(found.mean()[0], np.float64)
 
 
-def _counts(mask: LayerMask) -> NDArray[np.int64]:
+def label_counts(mask: LayerMask) -> NDArray[np.int64]:
     return np.bincount(mask.labels.ravel(), minlength=NUM_LAYERS + 1).astype(np.int64)
 
 

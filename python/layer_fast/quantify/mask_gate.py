@@ -1,6 +1,6 @@
 """Gate `mask_sensitivity`: is the same layer on top when the masks are drawn a little differently?
 
-Masks are wrong by a voxel at their borders, and a fascia of two voxels is all border. The values of every subject are
+Masks are wrong at their borders, and a fascia of two voxels is all border. The values of every subject are
 computed again under each perturbed mask and under other raters' masks (guards.parquet), and the layer with the largest
 contrast must be the same each time. Cells that differ in nothing but `mask` count like a rater.
 """
@@ -93,12 +93,14 @@ def mask_gate(stats: CellStatistics, others: Sequence[CellStatistics], perturbed
     masks = ", ".join(one.variant for one in changes)
     kept = f"{len(changes) - len(moved)} of {len(changes)}"
     if not moved:
-        least = min(changes, key=lambda one: float(one.contrast[top] / one.before[top]))
+        # By D itself, which is above 0 here. A ratio with D before would need that to be above 0 too, which it need not
+        # be among the subjects that have this mask.
+        least = min(changes, key=lambda one: float(one.contrast[top]))
         part = f"{least.contrast[top]:.3g} under {least.variant}, {least.before[top]:.3g} before"
         reason = f"{name} is on top under every mask ({masks}); least D {part}"
         return {NAME: Gate(NAME, kept, _THRESHOLD, True, reason)}
-    what = "; ".join(f"{one.variant}: {_layer(one.top)}" for one in moved)
-    return {NAME: Gate(NAME, kept, _THRESHOLD, False, f"another mask puts another layer than {name} on top ({what})")}
+    what = "; ".join(f"{one.variant}: {_on_top(one, top)}" for one in moved)
+    return {NAME: Gate(NAME, kept, _THRESHOLD, False, f"{name} is not on top with D above 0 under every mask ({what})")}
 
 
 def _change(stats: CellStatistics, variant: str, values: Float, has: NDArray[np.bool_]) -> MaskChange | None:
@@ -118,8 +120,11 @@ def _change(stats: CellStatistics, variant: str, values: Float, has: NDArray[np.
     return MaskChange(variant, top, contrast, before, int((case | control).sum()))
 
 
-def _layer(label: int | None) -> str:
-    return "none" if label is None else REGION_ORDER[label].name.replace("_", " ")
+def _on_top(one: MaskChange, top: int) -> str:
+    if one.top is None:
+        return "none"
+    name = REGION_ORDER[one.top].name.replace("_", " ")
+    return f"{name} with D {one.contrast[top]:.3g}" if one.top == top else name
 
 
 def _wanted(guards: Any) -> Any:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
-from ..guards import depth_nulls, leakage
-from ..types import NUM_LAYERS
+from ..guards import NullResult, depth_nulls, in_less_out, leakage
+from ..quantify import guard_summary
+from ..types import NUM_LAYERS, REGIONS
 
 Labels = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -82,3 +83,33 @@ def null_case(planted: bool, seed: int) -> bool:
     if not planted:
         values = values + 3.0 * coarse((labels == k).astype(np.float64), grid)
     return bool(depth_nulls(np.asarray(values, np.float32), labels).p[k] > 0.05)
+
+
+def other_masks_fires(planted: bool, seed: int) -> bool:
+    """Whether maps of 20 subjects are said to follow other people's layers as well as their own, by rows as of a run.
+    Each map, in noise, is the response of one more person's layer (planted), or of the subject's own."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 4])))
+    k = int(rng.choice([2, 4, 6]))
+    masks = [draw_mask(rng) for _ in range(20)]
+    cell = dict.fromkeys(("setup", "model", "member", "method", "channel", "fill", "target", "mask"), "made")
+    rows = []
+    for i, own in enumerate(masks):
+        values = _answer(draw_mask(rng) if planted else own, k, rng)
+        means = [in_less_out(values[None], one)[0] for one in (own, *masks[:i], *masks[i + 1 :])]
+        drawn = NullResult(means[0], np.array(means[1:]))
+        rows += [
+            {**cell, "variant": "null:other_masks", "region": name, "null_p": drawn.p[label], "null_n": len(drawn.null),
+             "leakage_in": None, "border_share": None, "flags": ""}
+            for label, name in enumerate(REGIONS)
+        ]  # fmt: skip
+    claims = {"cells": [{**cell, "claim": {"gates": []}, "n_scans": len(masks), "flags": {}, "regions": []}]}
+    found = guard_summary(claims, rows)["guards"]
+    return next(entry["fired"] for entry in found if entry["name"] == "null_other_masks") is True
+
+
+def _answer(labels: Labels, k: int, rng: np.random.Generator) -> Map:
+    """A coarse map that answers to label k, three times as strongly as smooth noise of SD 1."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(rng.normal(size=GRIDS[0]), (0.5, 1.5, 1.0), mode="wrap")
+    return np.asarray(noise / noise.std() + 3.0 * coarse((labels == k).astype(np.float64), GRIDS[0]), np.float32)

@@ -24,7 +24,7 @@ PARTS = (
     Part("tool", "networks with a known dependence on one layer", 4, 30),
     Part("trained", "trained classifiers on planted cohorts: power of the claim rule", 20, 60),
     Part("nulls", "cohorts without a driver", 12, 15),
-    Part("guards", "planted failures and successes of the guards", 15, 30),
+    Part("guards", "planted failures and successes of the guards", 20, 30),
     Part("intervals", "coverage of the subject intervals", 45, 140),
     Part("reference", "the shipped models on rendered phantoms", 15, 40, usual=False),
 )

@@ -1,4 +1,4 @@
-"""Perturbed masks voxel by voxel, nulls by brute force."""
+"""Nulls by brute force."""
 
 from __future__ import annotations
 
@@ -7,47 +7,7 @@ import pytest
 from coarse_maps import upsampled
 from numpy.typing import NDArray
 
-from layer_fast.guards import depth_nulls, lateral_nulls, other_mask_nulls, perturbed
-
-
-def column(*labels: int) -> NDArray[np.uint8]:
-    return np.array(labels, np.uint8)[None, :, None]
-
-
-def depth(array: NDArray[np.uint8]) -> list[int]:
-    return [int(v) for v in array[0, :, 0]]
-
-
-LAYERED = column(0, 0, 1, 1, 1, 5, 6, 6, 6, 6)
-
-
-@pytest.mark.parametrize(
-    ("how", "expected"),
-    [
-        ("shallower", [0, 1, 1, 1, 5, 6, 6, 6, 6, 6]),
-        ("deeper", [0, 0, 0, 1, 1, 1, 5, 6, 6, 6]),
-        ("dilate", [0, 1, 1, 1, 5, 5, 5, 6, 6, 6]),
-        ("erode", [0, 0, 0, 1, 1, 5, 6, 6, 6, 6]),
-    ],
-)
-def test_every_border_moves_by_one_voxel(how: str, expected: list[int]) -> None:
-    assert depth(perturbed(LAYERED, how)) == expected
-    turned = np.ascontiguousarray(np.moveaxis(LAYERED, 1, 0))
-    assert [int(v) for v in perturbed(turned, how, "z").ravel()] == expected
-
-
-def test_erosion_keeps_a_layer_of_one_voxel_and_takes_both_sides_of_three() -> None:
-    assert depth(perturbed(column(6, 6, 6, 6, 5, 6, 6, 6), "erode")).count(5) == 1
-    assert depth(perturbed(column(6, 6, 6, 5, 5, 5, 6, 6), "erode")).count(5) == 1
-    assert depth(perturbed(column(6, 6, 6, 5, 5, 6, 6, 6), "erode")).count(5) == 2
-
-
-def test_perturbations_do_nothing_to_one_label_and_refuse_unknown_names() -> None:
-    one = np.full((2, 5, 2), 4, np.uint8)
-    for how in ("erode", "dilate", "shallower", "deeper"):
-        assert np.array_equal(perturbed(one, how), one)
-    with pytest.raises(ValueError, match="expected one of erode"):
-        perturbed(one, "blur")
+from layer_fast.guards import depth_nulls, lateral_nulls, other_mask_nulls
 
 
 def random_case(seed: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
