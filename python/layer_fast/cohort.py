@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from typing import Any
 from . import _version
 from .config import RESULT_VERSION, RunConfig, as_yaml
 from .errors import ConfigError, TableError
+from .examples import write_examples
 from .files import sweep, write_atomic
 from .gpus import GpuWorkers, device_names
 from .guards.model_check import SCANS
@@ -24,14 +23,12 @@ from .ledger import Ledger, locked
 from .models import Models
 from .pipeline import Pipeline
 from .resume import Inputs, file_stats, standing_record, with_hashes
-from .steps.picture import relabel_picture
 from .steps.record import RunFacts, set_exposure
 from .tables import strata_columns, write_tables
 from .timing import StageTimes
 from .types import ScanRecord, ScanRef, Status
 
 Progress = Callable[[int, int, ScanRecord], None]
-_PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.npz")
 _FEW_BAD = 10  # fewer bad scans than this never stop a run
 
 
@@ -61,7 +58,8 @@ def run_cohort(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> CohortRun:
-    """Run every scan of a cohort table and write scans, layers, coalitions and guards as Parquet into `out`.
+    """Run every scan of a cohort table and write scans, layers, coalitions and guards as Parquet into `out`, and
+    examples.json with the pictures of the example scans.
 
     Scans whose record is whole and would get the same key are not run again. `progress(done, total, record)` is called
     after each scan; once `stop` is set no further scan starts and the tables hold the rest as "pending".
@@ -79,17 +77,16 @@ def run_cohort(
         ledger = Ledger(out / "ledger")
         _sweep(out)
         _write_run(out, pipeline, refs, None)
-        pictures = _pictures(refs, out, pipeline.config.pictures)
-        known = _split(refs, ledger, pipeline.facts, pictures)
+        known = _split(refs, ledger, pipeline.facts)
+        stop = stop or threading.Event()
         with _workers(pipeline) as source:
-            current, gave_up = _run(
-                refs, known, source, pipeline, ledger, pictures, progress or _silent, stop or threading.Event()
-            )
+            current, gave_up = _run(refs, known, source, pipeline, ledger, progress or _silent, stop)
             times = source.times()
         counts: Counter[str] = Counter()
         pairs = _records(refs, ledger, pipeline, current, counts)
         write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
-        _refresh_pictures(refs, pictures, current)
+        with times.stage("examples"):
+            write_examples(out, refs, pipeline, stopped=stop.is_set())
         _randomise(out, refs, pipeline, current)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))
@@ -111,14 +108,12 @@ def _workers(pipeline: Pipeline) -> Iterator[Pipeline | GpuWorkers]:
         workers.close()
 
 
-def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts, pictures: dict[str, Path]) -> dict[str, ScanRecord]:
-    """Records that stand, by scan_id and without their rows. A scan whose picture is wanted and missing must run."""
+def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts) -> dict[str, ScanRecord]:
+    """Records that stand, by scan_id and without their rows."""
     known = {}
     for ref in refs:
         record = standing_record(ref, ledger, facts)
-        picture = pictures.get(ref.scan_id)
-        lacks_picture = picture is not None and not picture.is_file()
-        if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
+        if record is not None:
             # thousands of scans: the tables read the rows again one by one
             record.layers, record.coalitions, record.histograms, record.slices, record.guards = [], [], [], [], []
             known[ref.scan_id] = record
@@ -161,7 +156,6 @@ def _run(
     source: Pipeline | GpuWorkers,
     pipeline: Pipeline,
     ledger: Ledger,
-    pictures: dict[str, Path],
     progress: Progress,
     stop: threading.Event,
 ) -> tuple[dict[str, Status], str]:
@@ -172,7 +166,7 @@ def _run(
     current: dict[str, Status] = {scan_id: record.status for scan_id, record in known.items()}
     seen: dict[str, Inputs] = {}
     bad = _Bad(sum(_is_bad(record) for record in known.values()), pipeline.config.max_bad_share, len(refs))
-    with closing(source.stream(_todo(refs, known, seen, bad), pictures=pictures, stop=stop)) as records:
+    with closing(source.stream(_todo(refs, known, seen, bad), stop=stop)) as records:
         for done, record in enumerate(records, start=len(known) + 1):
             ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
             current[record.scan_id] = record.status
@@ -197,18 +191,6 @@ def _records(
         yield ref, record
 
 
-def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: dict[str, Status]) -> None:
-    """A picture says what the table says, and a scan without numbers has none."""
-    for ref in refs:
-        path = pictures.get(ref.scan_id)
-        if path is None or not path.is_file():
-            continue
-        if current.get(ref.scan_id) in ("ok", "ok_degraded"):
-            relabel_picture(path, ref.label or "")
-        else:
-            path.unlink()
-
-
 def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict[str, Status]) -> None:
     """randomisation.json, from the first good scans of the table; without the guard an older one goes."""
     path = out / "randomisation.json"
@@ -222,26 +204,11 @@ def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict
 
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation)[.]json|config[.]yaml|report[.]html")
+    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation|examples)[.]json|config[.]yaml|report[.]html")
     sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards)[.]parquet")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")
-
-
-def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
-    """Scans whose slice is kept, and its file: the first of each label in turn, so that both classes are seen."""
-    by_label: dict[str | None, list[ScanRef]] = {}
-    for ref in refs:
-        by_label.setdefault(ref.label, []).append(ref)
-    turns = max((len(group) for group in by_label.values()), default=0)
-    ordered = [group[i] for i in range(turns) for group in by_label.values() if i < len(group)]
-    names = {ref.scan_id: hashlib.sha256(ref.scan_id.encode()).hexdigest()[:32] for ref in ordered[:count]}
-    wanted = {scan_id: out / "pictures" / f"{name}.npz" for scan_id, name in names.items()}
-    for old in set((out / "pictures").glob("*.npz")) - set(wanted.values()):
-        if _PICTURE_NAME.fullmatch(old.name):
-            old.unlink()  # of an earlier cohort in this folder
-    return wanted
 
 
 def _kept_choice(out: Path) -> dict[str, Any] | None:

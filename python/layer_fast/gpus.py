@@ -12,7 +12,6 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, thread_budget
@@ -63,7 +62,6 @@ class GpuWorkers:
         self,
         scans: Iterable[ScanRef],
         *,
-        pictures: dict[str, Path] | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[ScanRecord, None, None]:
         """As `Pipeline.stream`. Scans of a worker that dies fail with code "worker_died" and a new worker starts."""
@@ -75,8 +73,7 @@ class GpuWorkers:
                     break
                 busy = [sum(k == held for held, *_ in waiting) for k in range(len(self._pools))]
                 k = busy.index(min(busy))
-                own = {ref.scan_id: (pictures or {})[ref.scan_id] for ref in chunk if ref.scan_id in (pictures or {})}
-                waiting.append((k, chunk, self._submit(k, chunk, own)))
+                waiting.append((k, chunk, self._submit(k, chunk)))
             if not waiting:
                 return
             yield from self._result(*waiting.popleft())
@@ -92,12 +89,12 @@ class GpuWorkers:
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, k: int, chunk: list[ScanRef], pictures: dict[str, Path]) -> Future[Any]:
+    def _submit(self, k: int, chunk: list[ScanRef]) -> Future[Any]:
         try:
-            return self._pools[k].submit(_run, chunk, pictures)
+            return self._pools[k].submit(_run, chunk)
         except BrokenProcessPool:  # it died between two chunks, which cost no scan
             self._restart(k)
-            return self._pools[k].submit(_run, chunk, pictures)
+            return self._pools[k].submit(_run, chunk)
 
     def _restart(self, k: int) -> None:
         self._pools[k].shutdown(wait=False)
@@ -152,6 +149,6 @@ def _ready() -> str:
     return _problem[0] if _problem else ""
 
 
-def _run(chunk: list[ScanRef], pictures: dict[str, Path]) -> tuple[list[ScanRecord], StageTimes]:
+def _run(chunk: list[ScanRef]) -> tuple[list[ScanRecord], StageTimes]:
     (pipeline,) = _held
-    return list(pipeline.stream(chunk, pictures=pictures)), pipeline.times()
+    return list(pipeline.stream(chunk)), pipeline.times()

@@ -22,9 +22,9 @@ from .steps.chosen import choose_engine, lane_count
 from .steps.compiled import Graphs
 from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
-from .steps.guarded import Work, advance
+from .steps.guarded import Work, advance, refuse_unexplained
 from .steps.lane import Lane, check_profile
-from .steps.picture import save_pictures
+from .steps.picture import Picture, draw
 from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
 from .steps.probe import precision_agreement
@@ -79,25 +79,23 @@ class Pipeline:
 
     def process(self, scan: Scan | ScanRef) -> ScanRecord:
         """Run one scan. A scan that fails gives a record with status "quarantined" or "failed", never an exception."""
-        return self._batch([scan], {})[0]
+        return self._batch([scan])[0]
 
     def stream(
         self,
         scans: Iterable[Scan | ScanRef],
         *,
-        pictures: dict[str, Path] | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[ScanRecord, None, None]:
         """Run scans and yield their records in input order. Memory holds at most (lanes + 1) batches of scans.
 
-        pictures: scan_id -> file to which the scan's middle slice is written for the report.
         stop: once set, no further scan is started; those at work are finished and yielded.
         """
         source = iter(scans)
         waiting: deque[Future[list[ScanRecord]]] = deque()
 
         def run(batch: list[Scan | ScanRef]) -> list[ScanRecord]:
-            return [] if stop is not None and stop.is_set() else self._batch(batch, pictures or {})
+            return [] if stop is not None and stop.is_set() else self._batch(batch)
 
         with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as pool:
             try:
@@ -113,6 +111,21 @@ class Pipeline:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def pictures(self, scans: Iterable[Scan | ScanRef], method: str | None) -> list[Picture | Failure]:
+        """The middle slice of each scan with its layers and the map of one method of the run (None: no map), in input
+        order; a scan that fails is a Failure. The engines and batch sizes are the run's, so the map is the run's too.
+        Memory holds one batch of scans and the slices."""
+        lane, source = self._borrow_lane(), iter(scans)
+        own = replace(lane, config=lane.config.model_copy(update={"methods": (method,) if method else ()}))
+        found: list[Picture | Failure] = []
+        try:
+            while batch := list(itertools.islice(source, self.config.scan_batch)):
+                with lane.place.active():
+                    found += draw(self._explained(batch, own), own, self.facts)
+            return found
+        finally:
+            self._idle.put(lane)
 
     def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
         """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
@@ -141,25 +154,28 @@ class Pipeline:
             total += lane.times
         return total
 
-    def _batch(self, items: list[Scan | ScanRef], pictures: dict[str, Path]) -> list[ScanRecord]:
+    def _batch(self, items: list[Scan | ScanRef]) -> list[ScanRecord]:
         lane = self._borrow_lane()
         try:
             with lane.place.active():
-                return self._steps(items, pictures, lane)
+                return self._steps(items, lane)
         finally:
             self._idle.put(lane)
 
-    def _steps(self, items: list[Scan | ScanRef], pictures: dict[str, Path], lane: Lane) -> list[ScanRecord]:
+    def _steps(self, items: list[Scan | ScanRef], lane: Lane) -> list[ScanRecord]:
+        works = self._explained(items, lane)
+        self._reduce(works, lane)
+        run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
+        with lane.times.stage("record"):
+            return [record(work, self.facts) for work in works]
+
+    def _explained(self, items: list[Scan | ScanRef], lane: Lane) -> list[Work]:
         works = self._read(items, lane)
         self._mask(works, lane)
         for package in self._classifiers():
             self._explain(package, works, lane)
-        self._refuse_unexplained(works)
-        self._reduce(works, lane)
-        run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
-        self._save_pictures(works, lane, pictures)
-        with lane.times.stage("record"):
-            return [record(work, self.facts) for work in works]
+        refuse_unexplained(works, self.config.setups)
+        return works
 
     def _choose_engine(self, kept: dict[str, Any] | None) -> None:
         c = self.config
@@ -265,14 +281,6 @@ class Pipeline:
         chosen = self.donors.choose(work.ref.subject, work.need_scan().input_sha256)
         return replace(made, donor=self.donors.inputs[package.sha256][chosen])
 
-    def _refuse_unexplained(self, works: list[Work]) -> None:
-        """A scan that no classifier could take has no numbers, so it is not ok."""
-        for work in works:
-            if work.failure is None and not work.explanations:
-                has = ", ".join(work.need_scan().volumes)
-                message = f"the scan has {has}; no classifier of setups {', '.join(self.config.setups)} takes that"
-                work.failure = Failure("explain", "no_setup", message, input_at_fault=True)
-
     def _reduce(self, works: list[Work], lane: Lane) -> None:
         def verb(items: list[tuple[LayerMask, list[Explanation]]]) -> list[Reduced]:
             return reduce(items, lane, self.facts)
@@ -285,16 +293,3 @@ class Pipeline:
             return work.need_mask(), work.explanations
 
         advance("reduce", works, lane, take=take, verb=verb, put=put)
-
-    def _save_pictures(self, works: list[Work], lane: Lane, paths: dict[str, Path]) -> None:
-        def take(work: Work) -> tuple[Scan, LayerMask, list[Explanation], Path]:
-            return work.need_scan(), work.need_mask(), work.explanations, paths[work.ref.scan_id]
-
-        def verb(items: list[tuple[Scan, LayerMask, list[Explanation], Path]]) -> list[Path]:
-            return save_pictures(items, lane)
-
-        def put(work: Work, saved: Path) -> None:
-            """Nothing of the picture enters the record."""
-
-        wanted = [work for work in works if work.ref.scan_id in paths]
-        advance("picture", wanted, lane, take=take, verb=verb, put=put)

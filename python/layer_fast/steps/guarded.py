@@ -94,3 +94,12 @@ def as_failure(step: str, error: Exception) -> Failure:
         return Failure(step, error.code, str(error), input_at_fault=True)
     code = "out_of_memory" if isinstance(error, MemoryError | DeviceFull) else f"internal:{type(error).__name__}"
     return Failure(step, code, str(error)[:500], input_at_fault=False)
+
+
+def refuse_unexplained(works: list[Work], setups: tuple[str, ...]) -> None:
+    """A scan that no classifier could take has no numbers, so it is not ok."""
+    for work in works:
+        if work.failure is None and not work.explanations:
+            has = ", ".join(work.need_scan().volumes)
+            message = f"the scan has {has}; no classifier of setups {', '.join(setups)} takes that"
+            work.failure = Failure("explain", "no_setup", message, input_at_fault=True)
