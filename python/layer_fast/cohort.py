@@ -204,7 +204,8 @@ def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict
 
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation|examples)[.]json|config[.]yaml|report[.]html")
+    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation|examples)[.]json")
+    sweep(out, "config[.]yaml|report[.]html")
     sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards)[.]parquet")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):

@@ -13,6 +13,7 @@ import pytest
 from layer_fast.report import write_report
 from layer_fast.report.sections.examples import examples
 from layer_fast.report.slices import read_pictures
+from layer_fast.types import LAYERS
 from report.fake_results import make_results, write_examples
 
 
@@ -74,7 +75,7 @@ def test_bars_share_a_scale_and_stand_beside_the_median(results: Path, found: di
     assert len(bars) > 2 and all(b["axis"] == bars[0]["axis"] for b in bars)
     entry = found["setups"][0]
     first = made["scans"][0]["bars"][0]
-    medians = list(entry["medians"]["positive"]["layers"].values())
+    medians = [entry["medians"]["positive"]["layers"][name] for name in LAYERS]
     assert [float(r["median"]) for r in first["rows"]] == pytest.approx(medians, abs=0.006)
     assert [r["title"].replace(" ", "_") for r in first["rows"] if r["top"]] == [entry["top_layer"]]
     assert all(scan["no_picture"] for scan in made["scans"]), "without files every scan says why"

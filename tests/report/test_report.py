@@ -90,7 +90,7 @@ def test_fetches_nothing_and_runs_nothing(html: str) -> None:
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in dom.values
     assert not re.search(r"https?://|url\(|@import|javascript:", html)
     pictures = [v for v in dom.values if v.startswith("data:")]
-    assert len(pictures) == 6 + 5  # the panels; figures are drawn in the page
+    assert len(pictures) == 3 + 3  # slice, layers and one map of two scans; figures are drawn in the page
     assert not any(attribute.startswith("on") for _, names in dom.tags for attribute in names)
 
 

@@ -55,7 +55,7 @@ def _picture(scan: Scan, mask: LayerMask, explanations: list[Explanation], lane:
     for setup, maps in _maps(explanations, method).items():
         whole = [ops.resample(m, scan.grid.array.shape, threads=lane.op_threads) for m in maps]
         full = [lane.place.take(one[middle]) for one in whole]
-        arrays[f"map_{setup}"] = np.mean(full, axis=0, dtype=np.float32)
+        arrays[f"map_{setup}"] = np.asarray(np.mean(full, axis=0, dtype=np.float32))
     arrays["spacing_mm"] = np.array(scan.grid.spacing_mm)
     return Picture(scan.ref.scan_id, facts.key(scan.ref, scan.input_sha256), method, arrays)
 
