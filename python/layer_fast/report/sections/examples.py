@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...types import LAYERS
@@ -32,7 +32,7 @@ def examples(found: dict[str, Any], pictures: Mapping[str, Sequence[Panel]]) -> 
         "scans": [_scan(scan, anchors[scan["scan_id"]], setups, scales, pictures.get(scan["scan_id"]))
                   for scan in found["scans"]],
         "map": method_title(found["map_method"]) if found["map_method"] else None,
-        "values": [f"{setup_title(name)}: {_value_title(entry)}" for name, entry in setups.items()],
+        "values": _value_titles(setups.values()),
         "kept": found["pictures"] > 0,
     }  # fmt: skip
 
@@ -42,7 +42,7 @@ def _line(role: dict[str, Any], anchors: Mapping[str, str]) -> dict[str, Any]:
     if role["scan_id"] is None:
         return {"class": role["class"], "scan_id": None, "text": role["why"], "anchor": ""}
     found = role["number"]
-    text = f"{found['name']} {number(found['value'], 2, abs(found['value']))}"
+    text = f"{found['name']} {found['value']:{'+' if found['name'] == 'margin' else ''}.3g}"
     return {"class": role["class"], "scan_id": role["scan_id"], "text": text, "anchor": anchors[role["scan_id"]]}
 
 
@@ -74,13 +74,16 @@ def _said(setup: str, said: dict[str, Any]) -> str:
     """What the setup's classifier says of the scan, beside the truth."""
     verdict = {True: ", right", False: ", wrong", None: ""}[said["right"]]
     return (f"{setup_title(setup)}: true class {said['true'] or 'none of the two'}, predicted "
-            f"{said['predicted'] or 'neither'}{verdict}, margin {number(said['margin'], 2)} logits")  # fmt: skip
+            f"{said['predicted'] or 'neither'}{verdict}, margin {said['margin']:+.2f} logits")  # fmt: skip
 
 
-def _value_title(entry: dict[str, Any]) -> str:
-    if entry["column"] == "value":
-        return f"{method_title(entry['method'])}, {entry['units']}"
-    return f"{method_title(entry['method'])}, {words(entry['column'])}"
+def _value_titles(entries: Iterable[dict[str, Any]]) -> str:
+    """What the layer values are: said once where all setups have the same."""
+    own = {}
+    for entry in entries:
+        column = "" if entry["column"] == "value" else f", {words(entry['column'])}"
+        own[setup_title(entry["setup"])] = method_title(entry["method"]) + column
+    return next(iter(own.values())) if len(set(own.values())) == 1 else "; ".join(f"{k}: {v}" for k, v in own.items())
 
 
 def _scale(entry: dict[str, Any], scans: Sequence[dict[str, Any]]) -> tuple[Scale, float]:
@@ -105,5 +108,5 @@ def _bars(entry: dict[str, Any], said: dict[str, Any], drawn: tuple[Scale, float
         rows.append({"title": words(name), "colour": COLOURS[name], "text": text, "top": name == entry["top_layer"],
                      "median": number(medians[name], 2, size),
                      "figure": mark(_part(said["layers"][name]), scale, COLOURS[name], text)})  # fmt: skip
-    return {"title": setup_title(entry["setup"]), "value": _value_title(entry), "rows": rows, "axis": axis(scale),
+    return {"title": setup_title(entry["setup"]), "units": entry["units"], "rows": rows, "axis": axis(scale),
             "median_of": said["true"] if side != "all" and said["true"] else "all"}  # fmt: skip
