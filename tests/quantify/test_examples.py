@@ -154,7 +154,7 @@ def test_members_are_averaged_and_other_fills_and_channels_are_not_read() -> Non
     noise = [{**r, "fill": "constant", "value": -r["value"]} for r in layers]
     found = choose_examples(layers + second + noise, scans, targets=TARGETS)
     assert found["scans"][0]["setups"]["bmode"]["layers"]["dermis"] == 5.0
-    channel = [{**r, "method": "gradient", "fill": "", "channel": "swe"} for r in layers]
+    channel = [{**r, "value": r["value"] + 2.0, "channel": "swe"} for r in layers]
     assert choose_examples(layers + channel, scans, targets=TARGETS) == choose_examples(layers, scans, targets=TARGETS)
 
 
