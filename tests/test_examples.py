@@ -118,9 +118,14 @@ def test_a_resumed_run_opens_nothing_and_changes_nothing(
     assert run_cohort(table, models, out).reused == 8
     assert seen == [] and files(out) == files(whole)
     gone = read(out)["scans"][1]
-    (out / "pictures" / gone["picture"]).write_bytes(b"torn")
-    run_cohort(table, models, out)
-    assert seen == [gone["scan_id"]] and files(out) == files(whole)
+    path = out / "pictures" / gone["picture"]
+    torn = bytearray(path.read_bytes())
+    torn[100:120] = bytes(20)  # in the first array
+    for data in (b"torn", bytes(torn)):
+        path.write_bytes(data)
+        seen.clear()
+        run_cohort(table, models, out)
+        assert seen == [gone["scan_id"]] and files(out) == files(whole)
 
 
 @pytest.mark.parametrize("options", [{"lanes": 1}, {"lanes": 3}])

@@ -86,7 +86,8 @@ def run_cohort(
         pairs = _records(refs, ledger, pipeline, current, counts)
         write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
         with times.stage("examples"):
-            write_examples(out, refs, pipeline, stopped=stop.is_set())
+            packages = pipeline.models.packages
+            write_examples(out, refs, pipeline.config, packages, lambda few: [(few, pipeline)], stopped=stop.is_set())
         _randomise(out, refs, pipeline, current)
         complete = counts["pending"] == 0
         _write_run(out, pipeline, refs, dict(sorted(counts.items())))

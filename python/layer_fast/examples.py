@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import CAM_METHODS, GRADIENT_METHODS, RunConfig
 from .files import write_atomic
+from .models import ModelPackage
 from .pipeline import Pipeline
 from .quantify.examples import choose_examples
 from .quantify.ordinal import split_at
@@ -17,27 +19,32 @@ from .quantify.setup_scans import Pair, main_method, value_column
 from .quantify.summary import CAPTION, DISCLAIMER, claims_json, clean
 from .quantify.tables import CELL_KEYS
 from .steps.picture import picture_stands, save_picture
+from .steps.record import target_name
 from .types import SETUPS, Failure, ScanRef
 
 if TYPE_CHECKING:
     import pyarrow
 
+Parts = Callable[[list[ScanRef]], Iterable[tuple[list[ScanRef], Pipeline]]]
 FILE, FOLDER = "examples.json", "pictures"
 SCHEMA_VERSION = 1
 _NAME = re.compile(r"[0-9a-f]{32}\.npz")
 _log = logging.getLogger("layer_fast.examples")
 
 
-def write_examples(out: Path, refs: list[ScanRef], pipeline: Pipeline, *, stopped: bool = False) -> None:
+def write_examples(
+    out: Path, refs: list[ScanRef], config: RunConfig, packages: Iterable[ModelPackage], parts: Parts, *, stopped: bool
+) -> None:
     """Write examples.json from layers.parquet and scans.parquet in `out`, and pictures/*.npz of its scans.
 
+    refs: the scans of the run. packages: every package of the run. parts: some of these scans -> (scans, the pipeline
+    that takes them), each scan in one part; asked only where a picture is to be made.
     A picture of the same record and method is kept; the others are made by reading their scans once more, which runs
     one map method and no coalitions. A scan that cannot be read any more, or whose files have changed since, has no
     picture and examples.json says why. stopped: nothing is read. Pictures of scans that are no examples are removed.
     """
-    config = pipeline.config
     scans = _scans(out / "scans.parquet")
-    found = choose_examples(_layers(out / "layers.parquet", config), scans, targets=_targets(pipeline))
+    found = choose_examples(_layers(out / "layers.parquet", config), scans, targets=_targets(packages, config))
     keys = dict(zip(scans.column("scan_id").to_pylist(), scans.column("key").to_pylist(), strict=True))
     wanted = {scan["scan_id"]: keys[scan["scan_id"]] for scan in found["scans"][: config.pictures]}
     method = map_method(config.methods)
@@ -46,7 +53,7 @@ def write_examples(out: Path, refs: list[ScanRef], pipeline: Pipeline, *, stoppe
     if stopped:
         failed = dict.fromkeys(missing, "the run was stopped; the same command makes it")
     else:
-        failed = _make(out / FOLDER, [ref for ref in refs if ref.scan_id in missing], wanted, pipeline, method)
+        failed = _make(out / FOLDER, [ref for ref in refs if ref.scan_id in missing], wanted, parts, method)
     for scan in found["scans"]:
         name = scan["scan_id"]
         why = failed.get(name, "") if name in wanted else f"option pictures: at most {config.pictures}"
@@ -83,14 +90,14 @@ def _scans(path: Path) -> pyarrow.Table:
     return parquet.read_table(path, columns=["scan_id", "subject", "label", "status", "key", *margins])
 
 
-def _targets(pipeline: Pipeline) -> dict[str, Pair]:
+def _targets(packages: Iterable[ModelPackage], config: RunConfig) -> dict[str, Pair]:
     """Target text of the tables -> its two classes."""
     out: dict[str, Pair] = {}
-    for package in pipeline.models.packages:
+    for package in packages:
         target, classes = package.manifest.target, package.manifest.classes or ()
         if target is not None:
             pair = split_at(classes, target.positive) if target.at_or_above else (target.positive, target.negative)
-            out[pipeline.facts.target(package)] = pair
+            out[target_name(target, config.target)] = pair
     return out
 
 
@@ -114,17 +121,19 @@ def _missing(folder: Path, wanted: dict[str, str], method: str) -> set[str]:
 
 
 def _make(
-    folder: Path, refs: list[ScanRef], keys: dict[str, str], pipeline: Pipeline, method: str | None
+    folder: Path, refs: list[ScanRef], keys: dict[str, str], parts: Parts, method: str | None
 ) -> dict[str, str]:
     """Write the pictures of these scans; of those that have none, why."""
     failed: dict[str, str] = {}
-    for ref, found in zip(refs, pipeline.pictures(refs, method), strict=True):
-        if isinstance(found, Failure):
-            failed[ref.scan_id] = f"read again for its picture: {found.step}, {found.code}: {found.message}"
-        elif found.key != keys[ref.scan_id]:
-            failed[ref.scan_id] = "its files have changed since its numbers were made"
-        else:
-            save_picture(found, folder / picture_name(ref.scan_id))
+    for own, pipeline in parts(refs) if refs else ():
+        for ref, found in zip(own, pipeline.pictures(own, method), strict=True):
+            if isinstance(found, Failure):
+                failed[ref.scan_id] = f"read again for its picture: {found.step}, {found.code}: {found.message}"
+            elif found.key != keys[ref.scan_id]:
+                failed[ref.scan_id] = "its files have changed since its numbers were made"
+            else:
+                save_picture(found, folder / picture_name(ref.scan_id))
+        del pipeline  # its engines go before the next one's come
     for scan_id, why in failed.items():
         _log.warning("no picture of example scan %s: %s", scan_id, why)
     return failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def read_picture(path: Path) -> tuple[Panel, ...]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         kind = type(error).__name__
         raise LayerFastError(f"{path.name}: expected a picture of a run, cannot be read ({kind})") from None
     if "labels" not in arrays or arrays["labels"].ndim != 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def save_picture(picture: Picture, path: Path) -> None:
     """Write the picture as .npz: its arrays, and scan_id, key and method. The same picture gives the same bytes."""
     buffer = io.BytesIO()
     about = {name: np.array(getattr(picture, name)) for name in ("scan_id", "key", "method")}
-    np.savez_compressed(buffer, allow_pickle=False, **picture.arrays, **about)
+    held: dict[str, Any] = {**picture.arrays, **about}
+    np.savez_compressed(buffer, **held)  # no other keyword: before NumPy 2.1 each one is an array
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
 
@@ -82,7 +84,8 @@ def save_picture(picture: Picture, path: Path) -> None:
 def picture_stands(path: Path, key: str, method: str) -> bool:
     """Whether a whole picture of that record and method is there already."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return (str(held["key"]), str(held["method"])) == (key, method)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with np.load(path, allow_pickle=False) as file:
+            held = {name: file[name] for name in file.files}  # all of it: a torn array is no picture
+        return "labels" in held and (str(held["key"]), str(held["method"])) == (key, method)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return False
