@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .export import export_onnx, export_torch
     from .info import available
     from .io import load_table, read, read_labels, read_scan
-    from .models import load_models
+    from .models import load_folds, load_models
     from .ops import (
         argmax_resample,
         intensity_stats,
@@ -39,7 +39,7 @@ _HOME = {
     "ops": ("resample", "resample_labels", "argmax_resample", "intensity_stats", "normalize", "layer_reduce",
             "layer_weights", "layer_compose"),
     "io": ("read", "read_labels", "read_scan", "load_table"),
-    "models": ("load_models",),
+    "models": ("load_models", "load_folds"),
     "pipeline": ("Pipeline",),
     "cohort": ("run_cohort",),
     "elsewhere": ("quantify_map",),
@@ -55,8 +55,8 @@ __all__ = [
     "Pipeline", "ReadError", "RunConfig", "Scan", "ScanRecord", "ScanRef", "TableError", "Volume", "__version__",
     "argmax_resample", "available", "export_onnx", "export_torch", "graphs", "guards", "intensity_stats",
     "layer_compose", "layer_reduce", "layer_weights",
-    "load_models", "load_table", "models", "normalize", "phantom", "quantify", "quantify_map", "read", "read_labels",
-    "read_scan", "resample", "resample_labels", "run_cohort",
+    "load_folds", "load_models", "load_table", "models", "normalize", "phantom", "quantify", "quantify_map", "read",
+    "read_labels", "read_scan", "resample", "resample_labels", "run_cohort",
 ]  # fmt: skip
 
 

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _version
-from .config import RESULT_VERSION, RunConfig, as_yaml
-from .errors import ConfigError, TableError
+from .config import RunConfig
+from .errors import TableError
 from .examples import write_examples
 from .files import sweep, write_atomic
-from .gpus import GpuWorkers, device_names
-from .guards.model_check import SCANS
 from .io import load_table
 from .ledger import Ledger, locked
-from .models import Models
-from .pipeline import Pipeline
+from .models import FoldMap, Models
 from .resume import Inputs, file_stats, standing_record, with_hashes
-from .steps.record import RunFacts, set_exposure
+from .run_file import as_json, kept_choice, write_randomisation, write_run
+from .runner import Runner
 from .tables import strata_columns, write_tables
 from .timing import StageTimes
 from .types import ScanRecord, ScanRef, Status
 
 Progress = Callable[[int, int, ScanRecord], None]
+_log = logging.getLogger("layer_fast")
 _FEW_BAD = 10  # fewer bad scans than this never stop a run
 
 
@@ -51,7 +49,7 @@ class CohortRun:
 
 def run_cohort(
     table: str | Path | list[ScanRef],
-    models: Models | str | Path,
+    models: Models | FoldMap | str | Path,
     out: str | Path,
     config: RunConfig | dict[str, Any] | None = None,
     *,
@@ -63,6 +61,7 @@ def run_cohort(
 
     Scans whose record is whole and would get the same key are not run again. `progress(done, total, record)` is called
     after each scan; once `stop` is set no further scan starts and the tables hold the rest as "pending".
+    models: what `load_models` takes or gives, or a fold map (a YAML file, or what `load_folds` gives).
     Raises TableError, ConfigError, ModelError, EngineError, LockedError before the first scan.
     """
     out = Path(out)
@@ -72,48 +71,36 @@ def run_cohort(
     twice = [scan_id for scan_id, n in Counter(ref.scan_id for ref in refs).items() if n > 1]
     if twice:
         raise TableError(f"expected every scan_id once, found more of {', '.join(sorted(twice)[:5])}")
-    pipeline = Pipeline(models, config, kept_choice=_kept_choice(out))
+    runner = Runner(models, config, refs, kept_choice(out))
+    refs = runner.refs
+    if wrong := runner.wrong():
+        _log.warning("%s", wrong)
     with locked(out):
         ledger = Ledger(out / "ledger")
         _sweep(out)
-        _write_run(out, pipeline, refs, None)
-        known = _split(refs, ledger, pipeline.facts)
+        write_run(out, runner, None)
+        known = _split(refs, ledger, runner)
         stop = stop or threading.Event()
-        with _workers(pipeline) as source:
-            current, gave_up = _run(refs, known, source, pipeline, ledger, progress or _silent, stop)
-            times = source.times()
+        current, gave_up = _run(refs, known, runner, ledger, progress or _silent, stop)
         counts: Counter[str] = Counter()
-        pairs = _records(refs, ledger, pipeline, current, counts)
-        write_tables(out, pairs, strata_columns(refs), pipeline.config.store)
-        with times.stage("examples"):
-            packages = pipeline.models.packages
-            write_examples(out, refs, pipeline.config, packages, lambda few: [(few, pipeline)], stopped=stop.is_set())
-        _randomise(out, refs, pipeline, current)
+        pairs = _records(refs, ledger, runner, current, counts)
+        write_tables(out, pairs, strata_columns(refs), runner.config.store)
+        with runner.times.stage("examples"):
+            write_examples(out, refs, runner.config, runner.all_packages(), runner.pipelines, stopped=stop.is_set())
+        write_randomisation(out, runner, current)
         complete = counts["pending"] == 0
-        _write_run(out, pipeline, refs, dict(sorted(counts.items())))
-        spent = {"seconds": times.seconds, "lanes": pipeline.lanes, "reused": len(known)}
-        write_atomic(out / "timings.json", _json(spent))
-    return CohortRun(out, dict(counts), len(known), complete, times, gave_up)
+        write_run(out, runner, dict(sorted(counts.items())))
+        spent = {"seconds": runner.times.seconds, "lanes": runner.lanes, "reused": len(known)}
+        write_atomic(out / "timings.json", as_json(spent))
+    return CohortRun(out, dict(counts), len(known), complete, runner.times, gave_up)
 
 
-@contextmanager
-def _workers(pipeline: Pipeline) -> Iterator[Pipeline | GpuWorkers]:
-    """What runs the scans: the pipeline itself, or one worker process for each of several GPUs."""
-    if pipeline.config.gpus == 1:
-        yield pipeline
-        return
-    workers = GpuWorkers(pipeline, device_names(pipeline.config.gpus, pipeline.device))
-    try:
-        yield workers
-    finally:
-        workers.close()
-
-
-def _split(refs: list[ScanRef], ledger: Ledger, facts: RunFacts) -> dict[str, ScanRecord]:
+def _split(refs: list[ScanRef], ledger: Ledger, runner: Runner) -> dict[str, ScanRecord]:
     """Records that stand, by scan_id and without their rows."""
     known = {}
     for ref in refs:
-        record = standing_record(ref, ledger, facts)
+        facts = runner.facts(ref)
+        record = None if facts is None else standing_record(ref, ledger, facts)
         if record is not None:
             # thousands of scans: the tables read the rows again one by one
             record.layers, record.coalitions, record.histograms, record.slices, record.guards = [], [], [], [], []
@@ -141,38 +128,43 @@ class _Bad:
         return f"{bad} bad scans{earlier} are more than max_bad_share allows ({allowed:g} of {self.scans})"
 
 
-def _todo(refs: list[ScanRef], known: dict[str, ScanRecord], seen: dict[str, Inputs], bad: _Bad) -> Iterator[ScanRef]:
+def _todo(refs: list[ScanRef], seen: dict[str, Inputs], bad: _Bad) -> Iterator[ScanRef]:
     """The scans to run, until too many are bad; size and mtime of their files are noted before they are read."""
     for ref in refs:
         if bad.why:
             return
-        if ref.scan_id not in known:
-            seen[ref.scan_id] = file_stats(ref)
-            yield ref
+        seen[ref.scan_id] = file_stats(ref)
+        yield ref
 
 
 def _run(
     refs: list[ScanRef],
     known: dict[str, ScanRecord],
-    source: Pipeline | GpuWorkers,
-    pipeline: Pipeline,
+    runner: Runner,
     ledger: Ledger,
     progress: Progress,
     stop: threading.Event,
 ) -> tuple[dict[str, Status], str]:
     """Run what is not known and commit each record as it comes. Gives the status of every scan that has a record of
     this run, and why the run gave up, if it did: then no further batch begins, and those begun are kept."""
-    for done, record in enumerate(known.values(), start=1):
+    lost = [record for record in map(runner.unexplained, refs) if record is not None]
+    current: dict[str, Status] = {}
+    for done, record in enumerate([*known.values(), *lost], start=1):
+        current[record.scan_id] = record.status
         progress(done, len(refs), record)
-    current: dict[str, Status] = {scan_id: record.status for scan_id, record in known.items()}
     seen: dict[str, Inputs] = {}
-    bad = _Bad(sum(_is_bad(record) for record in known.values()), pipeline.config.max_bad_share, len(refs))
-    with closing(source.stream(_todo(refs, known, seen, bad), stop=stop)) as records:
-        for done, record in enumerate(records, start=len(known) + 1):
-            ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
-            current[record.scan_id] = record.status
-            progress(done, len(refs), record)
-            bad.new += _is_bad(record)
+    bad = _Bad(sum(map(_is_bad, known.values())), runner.config.max_bad_share, len(refs), sum(map(_is_bad, lost)))
+    with closing(runner.streams([ref for ref in refs if ref.scan_id not in current])) as streams:
+        for own, source in streams:
+            with closing(source.stream(_todo(own, seen, bad), stop=stop)) as records:
+                for record in records:
+                    ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
+                    current[record.scan_id] = record.status
+                    progress(len(current), len(refs), record)
+                    bad.new += _is_bad(record)
+            del source  # its engines go before the next fold's come
+            if stop.is_set() or bad.why:
+                break
     return current, bad.why if len(current) < len(refs) else ""
 
 
@@ -181,26 +173,16 @@ def _is_bad(record: ScanRecord) -> bool:
 
 
 def _records(
-    refs: list[ScanRef], ledger: Ledger, pipeline: Pipeline, current: dict[str, Status], counts: Counter[str]
+    refs: list[ScanRef], ledger: Ledger, runner: Runner, current: dict[str, Status], counts: Counter[str]
 ) -> Iterator[tuple[ScanRef, ScanRecord]]:
     """Every scan with its record, in table order, counted by status; without a record of this run it is "pending"."""
     for ref in refs:
-        found = ledger.read(ref.scan_id) if ref.scan_id in current else None
-        record = found[0] if found is not None else ScanRecord(ref.scan_id, "", "pending")
-        set_exposure(record.scan, record.layers, pipeline.models, ref.subject)
+        record = runner.unexplained(ref)
+        if record is None:
+            found = ledger.read(ref.scan_id) if ref.scan_id in current else None
+            record = found[0] if found is not None else ScanRecord(ref.scan_id, "", "pending")
         counts[record.status] += 1
-        yield ref, record
-
-
-def _randomise(out: Path, refs: list[ScanRef], pipeline: Pipeline, current: dict[str, Status]) -> None:
-    """randomisation.json, from the first good scans of the table; without the guard an older one goes."""
-    path = out / "randomisation.json"
-    if "randomisation" not in pipeline.config.guards:
-        path.unlink(missing_ok=True)
-        return
-    good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")][:SCANS]
-    rows = pipeline.randomisation(good)
-    write_atomic(path, _json({"scans": [ref.scan_id for ref in good], "models": rows}))
+        yield ref, runner.tabled(ref, record)
 
 
 def _sweep(out: Path) -> None:
@@ -211,52 +193,6 @@ def _sweep(out: Path) -> None:
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")
-
-
-def _kept_choice(out: Path) -> dict[str, Any] | None:
-    """The engine of the run whose folder this is, with the reason for it, or None where there was none or its records
-    are of another version. Raises ConfigError where run.json is there and does not say."""
-    path = out / "run.json"
-    try:
-        facts = json.loads(path.read_bytes())
-        if facts["result_version"] != RESULT_VERSION:
-            return None  # its records are redone
-        engine, choice = facts["engine"]["engine"], facts.get("engine_choice")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path}: expected the facts of an earlier run, found {type(error).__name__}: {error}; "
-                          f"remove it or name another folder") from error  # fmt: skip
-    if isinstance(choice, dict) and choice.get("chosen") == engine:
-        return choice
-    return {"chosen": engine, "why": "the engine of the run in this folder"}
-
-
-def _write_run(out: Path, pipeline: Pipeline, refs: list[ScanRef], counts: dict[str, int] | None) -> None:
-    """run.json: what was run, with what. Without counts the run has not ended."""
-    complete = counts is not None and "pending" not in counts
-    packages = [
-        {"name": p.manifest.name, "role": p.manifest.role, "setup": p.manifest.setup, "member": p.manifest.member,
-         "sha256": p.sha256, "logit_sd_train": p.manifest.logit_sd_train, "training_data": p.manifest.training_data,
-         "classes": p.manifest.classes, "ordinal": p.manifest.ordinal,
-         "target": None if p.manifest.target is None else p.manifest.target.model_dump()}
-        for p in pipeline.models.packages
-    ]  # fmt: skip
-    facts = {
-        "layer_fast": _version.__version__, "result_version": RESULT_VERSION, "complete": complete,
-        "scans": len(refs), "counts": counts or {"pending": len(refs)},
-        "config": pipeline.config.model_dump(mode="json"), "config_sha256": pipeline.config.sha256(),
-        "engine": pipeline.facts.fixed["engine"], "engine_choice": pipeline.engine_choice,
-        "precision_agreement": pipeline.precision_agreement, "models": packages,
-        "donors": pipeline.donors.facts() if pipeline.donors is not None else [],
-        "notice": "Research use only. Not a medical device. What a model uses is not what causes pain.",
-    }  # fmt: skip
-    write_atomic(out / "run.json", _json(facts))
-    write_atomic(out / "config.yaml", as_yaml(pipeline.config))
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _silent(done: int, total: int, record: ScanRecord) -> None:

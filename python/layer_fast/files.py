@@ -71,6 +71,14 @@ def read_yaml(path: str | Path) -> Any:
                 raise yaml.composer.ComposerError(None, None, "an alias (*name); write its value out")
             return super().compose_node(parent, index)
 
+        def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+            """Of a key that occurs twice the loader would keep the last and say nothing."""
+            node = super().compose_mapping_node(anchor)
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if twice := sorted({key for key in keys if keys.count(key) > 1}):
+                raise yaml.composer.ComposerError(None, None, f"the key {twice[0]!r} more than once")
+            return node
+
     try:
         return Plain(Path(path).read_text(encoding="utf-8")).get_single_data()
     except OSError as error:

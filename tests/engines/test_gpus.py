@@ -82,7 +82,7 @@ def test_a_cohort_goes_through_the_workers(
     monkeypatch: pytest.MonkeyPatch, models: Path, table: Path, tmp_path: Path
 ) -> None:
     run_cohort(table, models, tmp_path / "one", OPTIONS)
-    monkeypatch.setattr("layer_fast.cohort.device_names", lambda count, device: [str(k) for k in range(count)])
+    monkeypatch.setattr("layer_fast.runner.device_names", lambda count, device: [str(k) for k in range(count)])
     run = run_cohort(table, models, tmp_path / "two", {**OPTIONS, "gpus": 2})
     assert run.exit_code == 0 and "explain" in run.times.seconds
     one, two = ((tmp_path / name / "layers.parquet").read_bytes() for name in ("one", "two"))

@@ -78,7 +78,8 @@ def run(
     cohort
         CSV or TSV with scan_id, subject and bmode and/or swe; docs/input.md lists the columns.
     models
-        A model package, a folder of packages, or "reference" (for phantoms only).
+        A model package, a folder of packages, "reference" (for phantoms only), or a fold map (YAML): each scan by the
+        models of its column fold.
     out
         Folder for the results.
     config
@@ -265,7 +266,7 @@ def info(path: str | None = None, *, json: Json = False) -> int:
     Parameters
     ----------
     path
-        A model package, a folder of packages, "reference", "reference_2d" or an .onnx file.
+        A model package, a folder of packages, "reference", "reference_2d", a fold map or an .onnx file.
     """
     from .info import print_models
 

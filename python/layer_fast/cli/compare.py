@@ -15,7 +15,7 @@ from ..report.style import number, plain
 from ..report.terminal import grid
 from .quantify import definitions_of
 from .requantify import kept_tables
-from .summary_files import cell_classes, run_facts
+from .summary_files import classifier_facts, run_facts
 
 QUESTIONS = {"top_mean": "highest layer (mean)", "top_contrast": "largest class contrast", "muscle": "muscle or not"}
 
@@ -36,14 +36,14 @@ def write_compare(
     presets that follow from layers.parquet; named ones read histograms and slices too, where the run kept them."""
     import pyarrow.parquet as parquet
 
-    facts = run_facts(results)
+    run_facts(results)
     for name in ("layers.parquet", "scans.parquet"):
         if not (results / name).is_file():
             raise LayerFastError(f"{results}: expected the results of a run, found no {name}")
     rows = read_layers(results / "layers.parquet") if layers is None else layers
     kept = {} if definitions is None else kept_tables(results, definitions)
     scans = parquet.read_table(results / "scans.parquet")
-    found = quantify.compare(rows, scans, definitions=definitions, targets=cell_classes(facts), **kept)
+    found = quantify.compare(rows, scans, definitions=definitions, **classifier_facts(results), **kept)
     write_atomic(results / "compare.json", quantify.claims_json(found))
     return found
 

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 
 from ..info import available
-from ..models import ModelPackage, load_models
+from ..models import ModelPackage, is_fold_map, load_folds, load_models
 from ..report.style import plain
-from .model_text import onnx_lines, package_lines
+from .model_text import fold_lines, onnx_lines, package_lines
 
 
 def described(package: ModelPackage) -> dict[str, Any]:
@@ -27,7 +27,9 @@ def described(package: ModelPackage) -> dict[str, Any]:
 
 
 def print_models(path: str, *, as_json: bool) -> int:
-    """A package, a folder of packages, a word for the shipped ones, or a bare ONNX file."""
+    """A package, a folder of packages, a word for the shipped ones, a fold map, or a bare ONNX file."""
+    if is_fold_map(path):
+        return _print_folds(path, as_json=as_json)
     if path.endswith(".onnx") or Path(path).is_file():
         return _print_onnx(path, as_json=as_json)
     found = [described(package) for package in load_models(path).packages]
@@ -38,6 +40,20 @@ def print_models(path: str, *, as_json: bool) -> int:
     for fields in found:
         for line in package_lines(fields):
             console.print(plain(line))
+    return 0
+
+
+def _print_folds(path: str, *, as_json: bool) -> int:
+    """What a fold map holds, after the checks of a run."""
+    folds = load_folds(path)
+    if as_json:
+        held = {fold: [described(package) for package in models.packages] for fold, models in folds.folds.items()}
+        print(json.dumps({"path": path, "sha256": folds.sha256, "name": folds.name, "folds": held}, indent=2,
+                         sort_keys=True))  # fmt: skip
+        return 0
+    console = _console()
+    for line in fold_lines(folds):
+        console.print(plain(line))
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..models import FoldMap
+
 _POOLED = {
     "mean_logit": "the mean of the slices' logits",
     "max_logit": "the largest of the slices' logits, class by class",
@@ -80,6 +82,28 @@ def _files(fields: dict[str, Any]) -> Iterator[str]:
     for name, digest in fields["files"].items():
         what = f", graph {kinds[name]} for other runtimes" if name in kinds else ""
         yield f"  file {name}: {fields['file_bytes'][name]} bytes, sha256 {digest}{what}"
+
+
+def fold_lines(folds: FoldMap) -> Iterator[str]:
+    """Every fold with its packages; a package that serves several folds is named with them."""
+    yield f"{folds.path}  fold map of {len(folds.folds)} folds: {', '.join(folds.folds)}"
+    yield f"  sha256: {folds.sha256}"
+    served: dict[str, list[str]] = {}
+    for fold, models in folds.folds.items():
+        for package in models.packages:
+            served.setdefault(package.sha256, []).append(fold)
+    for fold, models in folds.folds.items():
+        yield f"fold {fold}"
+        for package in models.packages:
+            m, shown = package.manifest, folds.shown_name(package)
+            told = f", {shown} in the tables" if shown != m.name else ""
+            also = [other for other in served[package.sha256] if other != fold]
+            of_others = f"; also in fold {', '.join(also)}" if also else ""
+            known = m.training_subjects
+            trained = "training subjects not stated" if known is None else f"{len(known.hashes)} training subjects"
+            sd = "" if m.logit_sd_train is None else f", logit SD {m.logit_sd_train:g}"
+            yield f"  {m.name}{told}  {m.role}, setup {m.setup}, member {m.member}: {trained}{sd}{of_others}"
+            yield f"    {package.path}"
 
 
 def onnx_lines(found: dict[str, Any]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from ..errors import LayerFastError
 from ..ledger import locked
 from ..quantify import REDUCTIONS, Reduction, Settings
 from ..quantify.cohort import Subjects, subjects_of
+from ..quantify.folds import compares_scans
 from ..quantify.reduction import distinct
 from ..quantify.stored import StoredMaps, games_of, long_tables, rederive, stored_maps
 from ..quantify.summary import scans_by_id
@@ -125,6 +126,10 @@ def _tables(results: Path, definitions: list[Reduction], schema: Any) -> Iterato
         raise LayerFastError(f"{results}: expected layers.parquet and scans.parquet, found not both")
     by_scan = scans_by_id(parquet.read_table(results / "scans.parquet"))
     classes = cell_classes(facts)
+    mixed = [one.name for one in definitions if compares_scans(one)]
+    if "fold_map" in facts and mixed:
+        raise LayerFastError(f"--definition {mixed[0]}: a number of several scans' maps, which are of each fold's own "
+                             f"model here and have no common scale")  # fmt: skip
 
     def subjects(maps: StoredMaps) -> Subjects:
         return subjects_of(maps.cell, by_scan, Settings(*classes[maps.cell.key["target"]]))

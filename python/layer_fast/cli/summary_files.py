@@ -36,7 +36,7 @@ def write_summary(results: Path) -> dict[str, Any]:
     statistics = quantify.cohort_statistics(layers, scans, **classifiers)
     write_atomic(results / "stats.json", quantify.claims_json(statistics))
     if (coalitions := _table(results / "coalitions.parquet")) is not None:
-        games = quantify.games(layers, coalitions, scans, targets=classifiers["targets"])
+        games = quantify.games(layers, coalitions, scans, **classifiers)
         write_atomic(results / "games.json", quantify.claims_json(games))
     write_compare(results, layers)
     write_report(results)
@@ -47,7 +47,13 @@ def classifier_facts(results: Path) -> dict[str, Any]:
     """What statistics need of the classifiers of a run: `logit_sd` and `targets` of `quantify.summary`."""
     facts = run_facts(results)
     classifiers = [p for p in facts["models"] if p["target"] is not None]
-    spread = {f"{p['setup']}/{p['name']}/{p['member']}": p["logit_sd_train"] for p in classifiers}
+    spread: dict[str, Any] = {}
+    for p in classifiers:
+        name = f"{p['setup']}/{p['name']}/{p['member']}"
+        if "fold" in p:  # a fold map: one model for each
+            spread.setdefault(name, {})[p["fold"]] = p["logit_sd_train"]
+        else:
+            spread[name] = p["logit_sd_train"]
     return {"logit_sd": spread, "targets": cell_classes(facts)}
 
 

@@ -42,7 +42,21 @@ def load_models(path: str | Path) -> Models:
     Raises ModelError: no package found, a package refused (load_package), two segmenters, two classifiers of the same
     setup and member, or members of one setup with different classes or targets.
     """
-    folder = Path(__file__).parent / str(path) if str(path) in SHIPPED else Path(path)
+    if is_fold_map(path):
+        raise ModelError(
+            f"{path}: expected a model package or a folder of packages, found a file; a fold map goes to "
+            "`layer-fast run --models` or run_cohort(models=...), and load_folds(...).models(FOLD) gives one fold's"
+        )
+    return gather(read_packages(Path(__file__).parent / str(path) if str(path) in SHIPPED else Path(path)))
+
+
+def is_fold_map(path: str | Path) -> bool:
+    """Whether a path means a fold map (models.folds): a YAML file, by its name."""
+    return Path(path).suffix.lower() in (".yaml", ".yml") and not Path(path).is_dir()
+
+
+def read_packages(folder: Path) -> list[ModelPackage]:
+    """The package of a folder, or those of its sub-folders by name. Raises ModelError."""
     if (folder / MANIFEST_FILE).is_file():
         folders = [folder]
     elif folder.is_dir():
@@ -53,10 +67,11 @@ def load_models(path: str | Path) -> Models:
         )
     if not folders:
         raise ModelError(f"{folder}: expected at least one folder with {MANIFEST_FILE}, found none")
-    return _gather([load_package(entry) for entry in folders])
+    return [load_package(entry) for entry in folders]
 
 
-def _gather(packages: list[ModelPackage]) -> Models:
+def gather(packages: list[ModelPackage]) -> Models:
+    """Packages by what they are for. Raises ModelError for those that cannot be in one run (`load_models`)."""
     segmenters = [p for p in packages if p.manifest.role == "segmenter"]
     if len(segmenters) > 1:
         raise ModelError(f"expected one segmenter at most, found {[str(p.path) for p in segmenters]}")

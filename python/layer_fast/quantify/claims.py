@@ -94,12 +94,17 @@ def _cohort_gates(stats: CellStatistics) -> list[Gate]:
     many = bool(enough(case, n - case))
     limit = stats.auc.lower_limit
     without = n - stats.auc.n_case - stats.auc.n_control
-    above = bool(limit > 0.5 and not without)
+    within = np.nan if stats.within is None else stats.within.auc
+    above = bool(limit > 0.5 and not without and not within <= 0.5)
     why = " (no margin)" if without == n else f" ({without} subjects have no margin)" if without else ""
+    if limit > 0.5 and within <= 0.5:
+        why += f" (among subjects of one fold, whose margins one model gave: AUC {within:.2f})"
     return [
         Gate("exposure", shown, "all subjects unseen by the model", unseen,
              "no subject was in the model's training set" if unseen
-             else f"not every subject is known to be unseen by the model ({shown})"),
+             else f"not every subject is known to be unseen by the model ({shown})" + (
+                 ": the fold map sends subjects to a model that was trained on them"
+                 if stats.within is not None and exposure["seen"] else "")),
         Gate("domain", f"{who.degraded} outside", "none of them outside the model's domain", who.degraded == 0,
              "every scan is of the kind the model was made for" if who.degraded == 0
              else f"{who.degraded} scans are not of the kind the model was made for"),

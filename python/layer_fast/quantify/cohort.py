@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .auc import Auc, subject_auc
 from .definitions import PRESETS
 from .draws import Draws
+from .folds import WithinFolds, auc_within, margins_per_sd, per_sd, sd_of
 from .inference import Interval, difference_interval, enough, holm, mean_interval, permutation_p
 from .ordinal import level_numbers, members, order_of, rank_correlation
 from .regions import LAYER_ROWS, NUM_LABELS, NUM_REGIONS
@@ -85,6 +86,12 @@ class CellStatistics:
     unresolved: Float  # share of the scans with the layer in which it is unresolved
     present: Float  # share of scans with the region
     rank: dict[str, Any] | None = None  # of ordered classes: how the margin goes with the level
+    within: WithinFolds | None = None  # where each fold had a model of its own
+
+    @property
+    def in_logit_sd(self) -> bool:
+        """Whether what is counted in logits was divided by a logit SD."""
+        return self.scale != 1.0 or sd_of(self.cell) is not None
 
 
 def subjects_of(cell: Cell, scans: Mapping[str, Mapping[str, Any]], settings: Settings) -> Subjects:
@@ -129,7 +136,13 @@ def _is_negative(labels: set[Any], settings: Settings) -> bool:
 
 
 def region_values(cell: Cell, definition: str) -> Float:
-    """(scans, regions) of one definition; KeyError for a name that is no preset."""
+    """(scans, regions) of one definition, divided by the logit SD of each scan's own model where folds have their own
+    and the definition has a unit; KeyError for a name that is no preset."""
+    values = _as_stored(cell, definition)
+    return values if PRESETS[definition].units == "1" else per_sd(cell, values)
+
+
+def _as_stored(cell: Cell, definition: str) -> Float:
     column = PRESETS[definition].column
     if column:
         return cell.matrix(column)
@@ -172,7 +185,8 @@ def analyse(
         unresolved = (cell.matrix("unresolved")[used] * present).sum(axis=0) / present.sum(axis=0)
     there = present.mean(axis=0) if used else np.full(NUM_REGIONS, np.nan)
     auc, rank = _auc(cell, subjects), _rank(cell, subjects, settings)
-    return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there, rank)
+    return CellStatistics(cell, subjects, name, scale, x, contrast, p, adjusted, means, auc, unresolved, there, rank,
+                          _within(cell, subjects))  # fmt: skip
 
 
 def is_margin(cell: Cell) -> bool:
@@ -188,9 +202,17 @@ def _within_range(interval: Interval, definition: str) -> Interval:
 
 
 def _auc(cell: Cell, subjects: Subjects) -> Auc:
-    """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble."""
-    case, control = subjects.split(_margins(cell, subjects))
+    """Of the cell's own classifier: the margins of scans.parquet are means over the members of an ensemble. Of several
+    folds all subjects together, each margin in SDs of its own model's logit."""
+    case, control = subjects.split(subject_margins(cell, subjects))
     return subject_auc(case, control)
+
+
+def _within(cell: Cell, subjects: Subjects) -> WithinFolds | None:
+    if cell.folds is None:
+        return None
+    names = [cell.folds.names[scans[0]] for scans in subjects.scans]
+    return auc_within(subject_margins(cell, subjects), subjects.is_case, subjects.is_control, names)
 
 
 def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] | None:
@@ -199,13 +221,14 @@ def _rank(cell: Cell, subjects: Subjects, settings: Settings) -> dict[str, Any] 
         return None
     usable = bool(enough(subjects.is_case.sum(), subjects.is_control.sum()))
     draws = Draws(settings.seed, "rank correlation", *cell.words)
-    return rank_correlation(_margins(cell, subjects), subjects.level, draws, replicates=settings.replicates,
+    return rank_correlation(subject_margins(cell, subjects), subjects.level, draws, replicates=settings.replicates,
                             confidence=settings.confidence, usable=usable)  # fmt: skip
 
 
-def _margins(cell: Cell, subjects: Subjects) -> Float:
-    """(subjects,) mean margin."""
-    return subjects.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
+def subject_margins(cell: Cell, subjects: Subjects) -> Float:
+    """(subjects,) mean margin; where folds have models of their own, in SDs of their logits."""
+    margins = margins_per_sd(cell, np.array(cell.per_scan("margin"), dtype=np.float64))
+    return subjects.mean(margins.reshape(-1, 1))[:, 0]
 
 
 def _known(exposure: Any) -> str:

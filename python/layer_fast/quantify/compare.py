@@ -27,13 +27,14 @@ from .cohort import Settings, Subjects, region_values, subjects_of
 from .definitions import PRESETS
 from .draws import Draws
 from .families import families_dict, family_of
+from .folds import LogitSd, compares_scans, folded, reduced_per_sd
 from .inference import difference as class_difference
 from .inference import holm, mean_interval, permutation_p
 from .reduction import Reduction
 from .reductions import REDUCTIONS
 from .regions import LAYER_ROWS, REGION_ORDER, ROW_OF
 from .stored import NEEDS_VOLUMES, StoredMaps, evaluate, stored_maps
-from .summary import CAPTION, DISCLAIMER, clean, pairs_of, scans_by_id
+from .summary import CAPTION, DISCLAIMER, _classifier, _spreads, clean, pairs_of, scans_by_id
 from .tables import Cell, cells
 
 SCHEMA_VERSION = 1
@@ -50,17 +51,20 @@ def compare(
     histograms: Any = None,
     slices: Any = None,
     targets: Mapping[str, tuple[str, str | None]] | None = None,
+    logit_sd: LogitSd = None,
     seed: int = 0,
     replicates: int = 1999,
 ) -> dict[str, Any]:
     """Run definitions (default all of REDUCTIONS, and the value methods) on the stored tables; keys: see the module.
 
     layers, scans, targets: as in `summary` (layers may be the list that `cells` gives). histograms, slices: pyarrow
-    tables of the run, None: definitions that need them are listed under not_compared. Raises what `summary` raises.
+    tables of the run, None: definitions that need them are listed under not_compared. logit_sd: as in `summary`; only
+    one by fold changes an answer. Raises what `summary` raises.
     """
     found = cells(layers)
     pairs = pairs_of(found, None, None, targets)
     by_scan = scans_by_id(scans)
+    found = folded(found, by_scan, _spreads(found, logit_sd), _classifier)
     chosen = list(REDUCTIONS.values()) if definitions is None else list(definitions)
     maps = {id(one.cell): one for one in stored_maps(found, histograms, slices)}
     out = []
@@ -90,6 +94,9 @@ def _values(
         if one.statistic.facts.cohort:
             skipped.append({"definition": one.name, "why": "a number of the cohort has no subjects to compare"})
             continue
+        if cell.folds is not None and compares_scans(one):
+            skipped.append({"definition": one.name, "why": "maps of each fold's own model have no common extremes"})
+            continue
         found = evaluate(maps, one)
         keys = [f"{r.kind}:{r.name}" for r in found.regions]
         if (found.how == NEEDS_VOLUMES).any():
@@ -99,7 +106,8 @@ def _values(
         else:
             how = "histogram" if found.how.any() else "exact"
             facts = {"definition": one.name, "definition_sha256": one.sha256_short, "how": how, "units": one.units}
-            done.append((facts, found.value[:, [keys.index(key) for key in _HOUSE]]))
+            values = found.value[:, [keys.index(key) for key in _HOUSE]]
+            done.append((facts, reduced_per_sd(cell, values, one)))
     return done, skipped
 
 

@@ -23,6 +23,7 @@ from .auc import subject_auc
 from .cohort import Settings, Subjects, is_margin, subjects_of
 from .cohort_games import auc_game, log_loss_game
 from .draws import Draws
+from .folds import per_sd, sd_of
 from .inference import Interval, difference_interval, mean_interval, valued
 from .margins import target_of_logits
 from .ordinal import order_of
@@ -57,14 +58,14 @@ def game(
     key = {name: cell.key[name] for name in sorted(cell.key) if name not in ("method", "channel")}
     out: dict[str, Any] = {
         **key, "positive": settings.positive, "negative": settings.negative,
-        "units": "logits" if is_margin(cell) or key["target"].startswith("logit:") else "target",
+        "units": _units(cell),
         "removes_content": removes_content(key["fill"]), "n_subjects": len(subjects.names),
         "n_case": int(subjects.is_case.sum()), "n_control": int(subjects.is_control.sum()),
-        "interactions": _interactions(cell, v, subjects, settings, words), "log_loss": None, "auc": None,
+        "interactions": _interactions(cell, per_sd(cell, v), subjects, settings, words), "log_loss": None, "auc": None,
     }  # fmt: skip
     if is_margin(cell) and subjects.is_case.any() and subjects.is_control.any():
         margins = subjects.mean(v)
-        case, control = subjects.split(margins)
+        case, control = subjects.split(subjects.mean(per_sd(cell, v)))  # ranked over the folds' own models
         one, n, sure = subjects.in_class, settings.replicates, settings.confidence
         draws = Draws(settings.seed, "log_loss", *words), Draws(settings.seed, "auc game", *words)
         loss = log_loss_game(margins[one], subjects.is_case[one], draws[0], replicates=n, confidence=sure)
@@ -75,6 +76,12 @@ def game(
                 limits = subject_auc(case[:, s], control[:, s])
                 out["auc"][name] |= {"low": limits.low, "high": limits.high}
     return out
+
+
+def _units(cell: Cell) -> str:
+    if sd_of(cell) is not None:
+        return "SD of the model's logit"
+    return "logits" if is_margin(cell) or cell.key["target"].startswith("logit:") else "target"
 
 
 def _stack(cell: Cell, values: Mapping[tuple[str, str], Float], name: str) -> Float:

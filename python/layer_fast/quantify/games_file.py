@@ -7,8 +7,9 @@ from typing import Any
 
 from ..config import VALUE_METHODS
 from .cohort import Settings
+from .folds import LogitSd, folded
 from .game_cells import coalition_values, game, values_key
-from .summary import CAPTION, DISCLAIMER, _settings, clean, pairs_of, scans_by_id
+from .summary import CAPTION, DISCLAIMER, _classifier, _settings, _spreads, clean, pairs_of, scans_by_id
 from .tables import Cell, cells
 
 SCHEMA_VERSION = 1
@@ -21,6 +22,7 @@ def games(
     *,
     targets: Mapping[str, tuple[str, str | None]] | None = None,
     levels: Sequence[str] | None = None,
+    logit_sd: LogitSd = None,
     seed: int = 0,
     replicates: int = 1999,
 ) -> dict[str, Any]:
@@ -28,7 +30,8 @@ def games(
 
     layers: a table of docs/tables.md or its cells; coalitions: a pyarrow Table; scans: as in `summary`, and so are
     targets, seed and replicates. levels: the classes from lowest to highest where a target is of ordered classes.
-    A run without value methods has no games. Raises ValueError as `summary` does, and for missing coalition values.
+    logit_sd: as in `summary`, of which only one by fold is used. A run without value methods has no games. Raises
+    ValueError as `summary` does, and for missing coalition values.
     """
     found = [cell for cell in cells(layers) if cell.key["method"] in VALUE_METHODS]
     one: dict[tuple[str, ...], Cell] = {}
@@ -36,7 +39,8 @@ def games(
         one.setdefault((*values_key(cell), cell.key["target"]), cell)
     pairs, by_scan, values = pairs_of(found, None, None, targets), scans_by_id(scans), coalition_values(coalitions)
     made = []
-    for cell in one.values():
+    spread = _spreads(found, logit_sd)
+    for cell in folded(list(one.values()), by_scan, spread, _classifier):
         settings = Settings(*pairs[cell.key["target"]], seed, replicates)
         made.append(game(cell, values.get(values_key(cell), {}), by_scan, settings, levels))
     settings = Settings(seed=seed, replicates=replicates)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .auc import Auc, subject_auc
 from .claims import CLAIM_METHOD
-from .cohort import CellStatistics, Settings, is_margin
+from .cohort import CellStatistics, Settings, is_margin, subject_margins
 from .confounders import Rows, adjusting_columns, confounder_sets
 from .gates import ELSEWHERE, NOT_CHECKED, Gate
 from .inference import ENOUGH, enough
@@ -89,7 +89,7 @@ def confounding(stats: CellStatistics, settings: Settings, scans: Rows) -> Confo
     cell, who, top = stats.cell, stats.subjects, top_layer(stats)
     if top is None or not is_margin(cell) or cell.key["method"] != CLAIM_METHOD or not _has_thickness(cell):
         return None
-    margin = who.mean(np.array(cell.per_scan("margin"), dtype=np.float64).reshape(-1, 1))[:, 0]
+    margin = subject_margins(cell, who)
     use = who.in_class & ~np.isnan(margin)
     is_case = who.is_case[use]
     image = subject_auc(margin[use][is_case], margin[use][~is_case])

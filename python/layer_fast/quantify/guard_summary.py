@@ -114,7 +114,8 @@ def _randomised(cell: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> I
             said = "no map to compare"
             if value is not None:
                 what = "the map hardly changes" if fired else "the map follows the weights"
-                said = f"{what}: mean |Spearman| {value:.2f} on {row['scans']} scans"
+                fold = f"fold {row['fold']}: " if row.get("fold") else ""  # of a fold map, a model for each
+                said = f"{fold}{what}: mean |Spearman| {value:.2f} on {row['scans']} scans"
             yield _entry("randomisation", "mean |Spearman| with every weight shuffled", value, asked, fired, said)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .claims import CLAIM_METHOD
 from .cohort import CellStatistics
+from .folds import per_sd
 from .gates import Gate
 from .inference import enough, moments, valued
 from .regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
@@ -65,7 +66,8 @@ def mask_changes(stats: CellStatistics, others: Sequence[CellStatistics], pertur
         gone = np.full(NUM_LABELS, np.nan)
         values = np.stack([by_scan.get(scan, gone) for scan in cell.scan_ids])
         has = [scan in by_scan for scan in cell.scan_ids]
-        found.append(_change(stats, variant, stats.subjects.mean(values) / stats.scale, np.array(has)))
+        own = stats.subjects.mean(per_sd(cell, values)) / stats.scale
+        found.append(_change(stats, variant, own, np.array(has)))
     for other in others:
         differ = [name for name in CELL_KEYS if other.cell.key[name] != cell.key[name]]
         if differ == ["mask"]:

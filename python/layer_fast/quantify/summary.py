@@ -14,6 +14,7 @@ from .claims import CLAIM_METHOD, Claim, decide
 from .cohort import USED, CellStatistics, Settings, analyse, is_margin
 from .comparisons import comparisons
 from .definitions import PRESETS
+from .folds import ByFold, LogitSd, folded, one_sd
 from .gates import checks_of
 from .geometry import confounding_dict
 from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
@@ -32,7 +33,7 @@ def summary(
     layers: Any,
     scans: Any,
     *,
-    logit_sd: float | Mapping[str, float] | None = None,
+    logit_sd: LogitSd = None,
     positive: str | None = None,
     negative: str | None = None,
     targets: Mapping[str, tuple[str, str | None]] | None = None,
@@ -50,7 +51,8 @@ def summary(
     targets is None they are read from "margin:POSITIVE-NEGATIVE", which must hold one "-" only.
     logit_sd: standard deviation of the target's logits on the training subjects (manifest `logit_sd_train`), one
     number or per "SETUP/NAME/MEMBER" of the model; "NAME/MEMBER" and "NAME" do where they mean one classifier. None,
-    and a model that is not in it, leave contrasts in logits. map_definition: what map methods are ranked by.
+    and a model that is not in it, leave contrasts in logits. Where each fold has a model of its own, a mapping fold ->
+    SD in place of the number: each scan by the SD of its own. map_definition: what map methods are ranked by.
     guards: the table of docs/tables.md, for the gate of perturbed masks; None leaves it unchecked.
     Raises ValueError for tables without the columns or regions they must have, for classes that are not given and
     cannot be read, and for one SD for several classifiers; KeyError for an unknown definition.
@@ -61,10 +63,11 @@ def summary(
     pairs = pairs_of(found, positive, negative, targets)
     spread = _spreads(found, logit_sd)
     by_scan = scans_by_id(scans)
+    found = folded(found, by_scan, spread, _classifier)
     analysed = []
     for cell in found:
         settings = Settings(*pairs[cell.key["target"]], seed, replicates, map_definition=map_definition)
-        analysed.append((analyse(cell, by_scan, settings, logit_sd=spread[_classifier(cell)]), settings))
+        analysed.append((analyse(cell, by_scan, settings, logit_sd=one_sd(spread[_classifier(cell)])), settings))
     every = [stats for stats, _ in analysed]
     perturbed = perturbed_values(guards)
     results = [(one, own, decide(one, own, checks_of(one, own, every, by_scan, perturbed))) for one, own in analysed]
@@ -93,10 +96,10 @@ def _classifier(cell: Cell) -> tuple[str, str, str]:
 
 
 def _spreads(
-    found: Sequence[Cell], logit_sd: float | Mapping[str, float] | None
-) -> dict[tuple[str, str, str], float | None]:
-    """The logit SD of every classifier of the cells."""
-    out: dict[tuple[str, str, str], float | None] = {}
+    found: Sequence[Cell], logit_sd: LogitSd
+) -> dict[tuple[str, str, str], float | ByFold | None]:
+    """The logit SD of every classifier of the cells, by fold where it is one model for each."""
+    out: dict[tuple[str, str, str], float | ByFold | None] = {}
     classifiers = {_classifier(cell) for cell in found}
     for one in sorted(classifiers):
         own = "/".join(one)
@@ -107,7 +110,7 @@ def _spreads(
             sd = logit_sd.get(named)
         else:
             sd = logit_sd
-        if sd is not None and not sd > 0:
+        if any(x is not None and not x > 0 for x in (sd.values() if isinstance(sd, Mapping) else (sd,))):
             raise ValueError(f"[summary] expected a logit SD > 0 for {own}, got {sd}")
         out[one] = sd
     return out
@@ -209,12 +212,13 @@ def _cell(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, 
         "definition": d.name,
         "definition_sha256": d.sha256_short,
         "units": _units(stats),
-        "logit_sd": stats.scale if d.kind == "value" and stats.scale != 1.0 else None,
+        "logit_sd": _logit_sd(stats),
         "n_scans": sum(len(s) for s in stats.subjects.scans),
         "n_subjects": n, "n_case": case, "n_control": control,
         "excluded": stats.subjects.excluded,
         "withheld": "" if enough(case, control) else _FEW,
         "auc": stats.auc._asdict(),
+        **({} if stats.within is None else {"auc_within_folds": stats.within.as_dict()}),
         "rank_correlation": stats.rank,
         "levels": levels_of(settings.positive, settings.negative),
         "flags": dict(_flags(stats)),
@@ -227,8 +231,15 @@ def _cell(stats: CellStatistics, settings: Settings, claim: Claim) -> dict[str, 
 def _units(stats: CellStatistics) -> str:
     d = PRESETS[stats.definition]
     if d.kind != "value" or not is_margin(stats.cell):
-        return d.units
-    return "SD of the model's logit" if stats.scale != 1.0 else "logits of the target"
+        return f"{d.units} / SD of the model's logit" if stats.in_logit_sd and d.units != "1" else d.units
+    return "SD of the model's logit" if stats.in_logit_sd else "logits of the target"
+
+
+def _logit_sd(stats: CellStatistics) -> Any:
+    """What was divided by: a number, or one by fold."""
+    if stats.cell.folds is not None:
+        return stats.cell.folds.logit_sd if stats.in_logit_sd else None
+    return stats.scale if PRESETS[stats.definition].kind == "value" and stats.in_logit_sd else None
 
 
 def _region(stats: CellStatistics, i: int) -> dict[str, Any]:

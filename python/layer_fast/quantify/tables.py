@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .folds import Folds
 from .regions import NUM_REGIONS, ROW_OF
 
 CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask", "channel")
@@ -90,6 +91,7 @@ class Cell:
     scan_ids: tuple[str, ...]
     positions: NDArray[np.int64]  # (scans, regions) -> row of the table
     table: dict[str, NDArray[Any]]
+    folds: Folds | None = None  # where several models, one for each fold, explained the scans
 
     @property
     def words(self) -> list[str]:

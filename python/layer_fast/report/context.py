@@ -12,6 +12,7 @@ from .sections.comparisons import comparisons
 from .sections.definitions import definitions
 from .sections.examples import examples
 from .sections.fills import fills
+from .sections.folds import folds, margins_per_sd
 from .sections.games import games
 from .sections.guards import guards
 from .sections.layers import beside, methods
@@ -41,6 +42,7 @@ def build(
     raw = sorted(primary(claims["cells"]), key=cell_order)
     cells = [named(c) for c in raw]
     cards = answers(claims)
+    scans = margins_per_sd(scans, run)
     return {
         "caption": claims["caption"],
         "disclaimer": claims["disclaimer"],
@@ -60,6 +62,7 @@ def build(
         "legend": [(region_title("layer", name), COLOURS[name]) for name in LAYERS],
         "examples": _if_there(more["examples"], lambda found: examples(found, pictures)),
         "quality": quality(cells),
+        "folds": folds(cells, run),
         "strips": strips(scans, raw),
         "geometry": geometry(cells),
         "failures": failures(claims, scans, cells),

@@ -31,6 +31,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..definitions import PRESETS
+from ..folds import LogitSd, folded, one_sd
 from ..inference import MIN_PER_CLASS, MIN_SUBJECTS
 from ..regions import NUM_REGIONS
 from ..summary import CAPTION, DISCLAIMER, _classifier, _spreads, clean, pairs_of, scans_by_id
@@ -53,7 +54,7 @@ def cohort_statistics(
     *,
     by: Sequence[str] = (),
     site: str | None = None,
-    logit_sd: float | Mapping[str, float] | None = None,
+    logit_sd: LogitSd = None,
     positive: str | None = None,
     negative: str | None = None,
     targets: Mapping[str, tuple[str, str | None]] | None = None,
@@ -103,7 +104,7 @@ def frame_of(
     scans: Any,
     *,
     site: str | None = None,
-    logit_sd: float | Mapping[str, float] | None = None,
+    logit_sd: LogitSd = None,
     positive: str | None = None,
     negative: str | None = None,
     targets: Mapping[str, tuple[str, str | None]] | None = None,
@@ -115,11 +116,13 @@ def frame_of(
     given = isinstance(layers, list) and layers and isinstance(layers[0], Cell)
     found: list[Cell] = layers if given else cells(layers)
     pairs = pairs_of(found, positive, negative, targets)
-    spread = _spreads(found, logit_sd)
+    spread, by_scan = _spreads(found, logit_sd), scans_by_id(scans)
+    found = folded(found, by_scan, spread, _classifier)
     analyses = [
-        analyses_of(cell, pairs[cell.key["target"]], spread[_classifier(cell)], map_definitions) for cell in found
+        analyses_of(cell, pairs[cell.key["target"]], one_sd(spread[_classifier(cell)]), map_definitions)
+        for cell in found
     ]
-    return make_frame(found, scans_by_id(scans), analyses, site)
+    return make_frame(found, by_scan, analyses, site)
 
 
 def _head(one: Analysis) -> dict[str, Any]:

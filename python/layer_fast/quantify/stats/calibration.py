@@ -6,6 +6,7 @@ p = 1 / (1 + exp(-margin)) for every scan. Brier score and log-loss: mean over a
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,14 +49,14 @@ def _row(frame: Frame, a: int, plan: Plan) -> dict[str, Any]:
     share = np.bincount(subject, weights=positive, minlength=many) / np.maximum(each, 1)
     case, control = share == 1, share == 0
     unit = np.unique(frame.unit[used], return_inverse=True)[1]
-    exposure = _exposure(frame, used)
+    exposure, ranked = _exposure(frame, used), replace(scans, margin=frame.ranked[used, a])
     return {
         **{name: one.key[name] for name in WHO}, "positive": one.positive, "negative": one.negative,
         "n_scans": len(subject), "n_subjects": many, "n_case": int(case.sum()), "n_control": int(control.sum()),
         "n_both": int((~case & ~control).sum()), "exposure": exposure,
         "withheld": "" if many >= MIN_SUBJECTS else f"intervals need {MIN_SUBJECTS} subjects",
-        "auc": _auc(scans, many, case, control),
-        "auc_units": None if (case | control).all() else clustered_auc(scans, unit, plan.confidence),
+        "auc": _auc(ranked, many, case, control),
+        "auc_units": None if (case | control).all() else clustered_auc(ranked, unit, plan.confidence),
         "brier": _loss(scans, many, (_probability(scans.margin) - positive) ** 2, plan),
         "log_loss": _loss(scans, many, np.logaddexp(0.0, np.where(positive, -scans.margin, scans.margin)), plan),
         "intercept": _coefficient(scans, (case, control), plan, slope=False),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..cohort import USED, is_margin, region_values
 from ..definitions import PRESETS
+from ..folds import margins_per_sd, sd_of
 from ..regions import NUM_REGIONS
 from ..tables import Cell
 from .resample import Float
@@ -23,20 +24,22 @@ Scans = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """One definition of one cell. scale: what the values were divided by (the logit SD, else 1)."""
+    """One definition of one cell. scale: what the values were divided by (the logit SD, else 1). by_fold: whether each
+    scan's were divided by the logit SD of its own fold's model."""
 
     key: dict[str, str]
     definition: str
     scale: float
     positive: str
     negative: str | None
+    by_fold: bool = False
 
     @property
     def units(self) -> str:
         d = PRESETS[self.definition]
         if d.kind != "value" or not self.key["target"].startswith("margin:"):
-            return d.units
-        return "SD of the model's logit" if self.scale != 1.0 else "logits of the target"
+            return f"{d.units} / SD of the model's logit" if self.by_fold and d.units != "1" else d.units
+        return "SD of the model's logit" if self.by_fold or self.scale != 1.0 else "logits of the target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class Frame:
     not_usable: int  # scans left out for their status
     analyses: tuple[Analysis, ...]
     values: Float  # (scans, analyses, regions)
-    margins: Float  # (scans, analyses): of the analysis's own classifier
+    margins: Float  # (scans, analyses): of the analysis's own classifier, in logits
+    ranked: Float  # the same, where folds have models of their own in SDs of their logits
 
 
 def make_frame(found: Sequence[Cell], by_scan: Scans, how: Sequence[Sequence[Analysis]], site: str | None) -> Frame:
@@ -72,6 +76,7 @@ def make_frame(found: Sequence[Cell], by_scan: Scans, how: Sequence[Sequence[Ana
     analyses = tuple(one for some in how for one in some)
     values = np.full((len(order), len(analyses), NUM_REGIONS), np.nan)
     margins = np.full((len(order), len(analyses)), np.nan)
+    ranked = margins.copy()
     place = {name: i for i, name in enumerate(order)}
     at = 0
     for cell, some in zip(found, how, strict=True):
@@ -80,11 +85,11 @@ def make_frame(found: Sequence[Cell], by_scan: Scans, how: Sequence[Sequence[Ana
         margin = np.array(cell.per_scan("margin"), dtype=np.float64)
         for one in some:
             values[target, at] = region_values(cell, one.definition)[source] / one.scale
-            margins[target, at] = margin[source]
+            margins[target, at], ranked[target, at] = margin[source], margins_per_sd(cell, margin)[source]
             at += 1
     return Frame(
         tuple(order), rows, label, subjects, subject, _codes(names)[1], _sites(rows, subject, column), column,
-        dict(sorted(kinds.items())), len(by_scan) - len(ok), analyses, values, margins,
+        dict(sorted(kinds.items())), len(by_scan) - len(ok), analyses, values, margins, ranked,
     )  # fmt: skip
 
 
@@ -92,10 +97,10 @@ def analyses_of(
     cell: Cell, classes: tuple[str, str | None], sd: float | None, map_definitions: Sequence[str]
 ) -> list[Analysis]:
     """A value method by itself, in units of the logit SD as in claims.json; a map by each definition."""
-    method = cell.key["method"]
+    method, by_fold = cell.key["method"], sd_of(cell) is not None
     if method in PRESETS and PRESETS[method].kind == "value":
-        return [Analysis(cell.key, method, sd if sd is not None and is_margin(cell) else 1.0, *classes)]
-    return [Analysis(cell.key, name, 1.0, *classes) for name in map_definitions]
+        return [Analysis(cell.key, method, sd if sd is not None and is_margin(cell) else 1.0, *classes, by_fold)]
+    return [Analysis(cell.key, name, 1.0, *classes, by_fold) for name in map_definitions]
 
 
 def grouped_mean(x: Float, group: Codes, many: int) -> Float:
