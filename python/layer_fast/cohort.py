@@ -86,7 +86,8 @@ def run_cohort(
         pairs = _records(refs, ledger, runner, current, counts)
         write_tables(out, pairs, strata_columns(refs), runner.config.store)
         with runner.times.stage("examples"):
-            write_examples(out, refs, runner.config, runner.all_packages(), runner.pipelines, stopped=stop.is_set())
+            packages, sd = runner.all_packages(), runner.logit_sd()
+            write_examples(out, refs, runner.config, packages, runner.pipelines, stopped=stop.is_set(), logit_sd=sd)
         write_randomisation(out, runner, current)
         complete = counts["pending"] == 0
         write_run(out, runner, dict(sorted(counts.items())))

@@ -14,6 +14,7 @@ from .files import write_atomic
 from .models import ModelPackage
 from .pipeline import Pipeline
 from .quantify.examples import choose_examples
+from .quantify.folds import LogitSd
 from .quantify.ordinal import split_at
 from .quantify.setup_scans import Pair, main_method, value_column
 from .quantify.summary import CAPTION, DISCLAIMER, claims_json, clean
@@ -28,23 +29,27 @@ if TYPE_CHECKING:
 Parts = Callable[[list[ScanRef]], Iterable[tuple[list[ScanRef], Pipeline]]]
 FILE, FOLDER = "examples.json", "pictures"
 SCHEMA_VERSION = 1
+_SCAN = ("scan_id", "subject", "label", "fold", "status", "key")
 _NAME = re.compile(r"[0-9a-f]{32}\.npz")
 _log = logging.getLogger("layer_fast.examples")
 
 
 def write_examples(
-    out: Path, refs: list[ScanRef], config: RunConfig, packages: Iterable[ModelPackage], parts: Parts, *, stopped: bool
-) -> None:
+    out: Path, refs: list[ScanRef], config: RunConfig, packages: Iterable[ModelPackage], parts: Parts, *,
+    stopped: bool, logit_sd: LogitSd = None,
+) -> None:  # fmt: skip
     """Write examples.json from layers.parquet and scans.parquet in `out`, and pictures/*.npz of its scans.
 
     refs: the scans of the run. packages: every package of the run. parts: some of these scans -> (scans, the pipeline
-    that takes them), each scan in one part; asked only where a picture is to be made.
+    that takes them), each scan in one part; asked only where a picture is to be made. logit_sd: of a fold map, as
+    `quantify.summary` takes it.
     A picture of the same record and method is kept; the others are made by reading their scans once more, which runs
     one map method and no coalitions. A scan that cannot be read any more, or whose files have changed since, has no
     picture and examples.json says why. stopped: nothing is read. Pictures of scans that are no examples are removed.
     """
     scans = _scans(out / "scans.parquet")
-    found = choose_examples(_layers(out / "layers.parquet", config), scans, targets=_targets(packages, config))
+    layers = _layers(out / "layers.parquet", config)
+    found = choose_examples(layers, scans, targets=_targets(packages, config), logit_sd=logit_sd)
     keys = dict(zip(scans.column("scan_id").to_pylist(), scans.column("key").to_pylist(), strict=True))
     wanted = {scan["scan_id"]: keys[scan["scan_id"]] for scan in found["scans"][: config.pictures]}
     method = map_method(config.methods)
@@ -87,7 +92,7 @@ def _scans(path: Path) -> pyarrow.Table:
     import pyarrow.parquet as parquet
 
     margins = [f"margin_{setup}" for setup in SETUPS]
-    return parquet.read_table(path, columns=["scan_id", "subject", "label", "status", "key", *margins])
+    return parquet.read_table(path, columns=[*_SCAN, *margins])
 
 
 def _targets(packages: Iterable[ModelPackage], config: RunConfig) -> dict[str, Pair]:

@@ -97,6 +97,14 @@ class Runner:
             yield part.refs, part.pipeline
             del part  # before the next fold's
 
+    def logit_sd(self) -> dict[str, dict[str, float | None]] | None:
+        """Logit SD of every classifier of a fold map by fold, as statistics take it; None without a map."""
+        out: dict[str, dict[str, float | None]] = {}
+        for p in self.packages() if self.map is not None else ():
+            if p["target"] is not None:
+                out.setdefault(f"{p['setup']}/{p['name']}/{p['member']}", {})[p["fold"]] = p["logit_sd_train"]
+        return out or None
+
     def all_packages(self) -> list[ModelPackage]:
         """The packages of every fold."""
         return [package for models in self._models.values() for package in models.packages]

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..types import LAYERS, SETUPS
+from .folds import LogitSd, folded
 from .setup_scans import Pair, SetupScans, class_median, setup_scans, top_layer, value_column
-from .summary import pairs_of, scans_by_id
+from .summary import _classifier, _spreads, pairs_of, scans_by_id
 from .tables import cells
 
 
@@ -26,7 +27,9 @@ class Pick(NamedTuple):
     candidates: int = 0
 
 
-def choose_examples(layers: Any, scans: Any, *, targets: Mapping[str, Pair] | None = None) -> dict[str, Any]:
+def choose_examples(
+    layers: Any, scans: Any, *, targets: Mapping[str, Pair] | None = None, logit_sd: LogitSd = None
+) -> dict[str, Any]:
     """Roles of scans by setup: {"setups": [...], "scans": [...]} as in docs/tables.md, JSON-ready but for NaN.
 
     typical: of the scans that are classified rightly the one whose layer values are nearest (Euclidean) to the median
@@ -36,11 +39,14 @@ def choose_examples(layers: Any, scans: Any, *, targets: Mapping[str, Pair] | No
     first name. Where no scan is of either class, typical and extreme are of the whole cohort.
     layers, scans: the tables of docs/tables.md, as `summary` takes them; needed of the layers are the cell's keys,
     scan_id, subject, region, region_kind and the `value_column`, of the scans the margins too. targets: the two
-    classes of each target text, as in `summary`. Setups whose classifiers compare different classes are left out, for
-    they have no margin of one meaning. Raises ValueError as `summary` does.
+    classes of each target text, and logit_sd, as in `summary`: where each fold has a model of its own, values and
+    margins are compared in SDs of each scan's own model, else in the target's own units. Setups whose classifiers
+    compare different classes are left out, for they have no margin of one meaning. Raises ValueError as `summary` does.
     """
     found = cells(layers)
     pairs, by_scan = pairs_of(found, None, None, targets), scans_by_id(scans)
+    if logit_sd is not None:
+        found = folded(found, by_scan, _spreads(found, logit_sd), _classifier)
     own = [setup_scans(setup, found, by_scan, pairs) for setup in SETUPS]
     setups = [one for one in own if one is not None and one.scan_ids]
     entries = [_entry(one) for one in setups]
@@ -89,9 +95,10 @@ def _wrong(one: SetupScans, side: str) -> Pick:
     able = np.flatnonzero(own & (sign * one.margin < 0))
     if not len(able):
         return Pick("wrong", side, None, f"no scan of {one.name(side)} is misclassified")
-    i = min(able, key=lambda k: (sign * one.margin[k], one.scan_ids[k]))
+    i = min(able, key=lambda k: (sign * one.confidence()[k], one.scan_ids[k]))
     why = (f"most confident of {len(able)} misclassified among {_count(int(own.sum()), 'scan')} of {one.name(side)}: "
-           f"margin {one.margin[i]:+.3g} logits")  # fmt: skip
+           f"margin {one.margin[i]:+.3g} logits"
+           + ("" if one.sd is None else f", {one.confidence()[i]:+.3g} SDs of the fold's logit"))  # fmt: skip
     return Pick("wrong", side, one.scan_ids[i], why, "margin", float(one.margin[i]), len(able))
 
 

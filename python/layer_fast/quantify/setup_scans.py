@@ -13,6 +13,7 @@ from ..config import CAM_METHODS, GRADIENT_METHODS, VALUE_METHODS
 from ..types import LAYERS
 from .answers import rank
 from .cohort import USED
+from .folds import per_sd
 from .ordinal import members
 from .regions import LAYER_ROWS
 from .tables import Cell
@@ -28,7 +29,8 @@ SIDES = ("positive", "negative")
 @dataclass(frozen=True, slots=True)
 class SetupScans:
     """Scans sorted by name. values: (scans, six layers) in `units`, NaN for an absent layer; of several members their
-    mean. margin: (scans,) logits. case, control: (scans,); a scan may be neither."""
+    mean. margin: (scans,) logits. case, control: (scans,); a scan may be neither. sd: (scans,) logit SD of each scan's
+    own model where every fold has one, mean over members; values of a margin are then in these SDs."""
 
     setup: str
     method: str
@@ -40,6 +42,7 @@ class SetupScans:
     control: Mask
     margin: Float
     values: Float
+    sd: Float | None = None
 
     def of(self, side: str) -> Mask:
         """The scans of a class ("positive", "negative"), or of all ("all")."""
@@ -52,6 +55,10 @@ class SetupScans:
     def right(self) -> Mask:
         """Whether the sign of the margin is that of the scan's class; a margin of 0 is neither right nor wrong."""
         return np.asarray((self.case & (self.margin > 0)) | (self.control & (self.margin < 0)))
+
+    def confidence(self) -> Float:
+        """(scans,) the margin, in SDs of each scan's own model where these differ."""
+        return self.margin if self.sd is None else self.margin / self.sd
 
     def name(self, side: str) -> str:
         positive, negative = self.pair
@@ -85,21 +92,27 @@ def setup_scans(
     method = main_method([cell.key["method"] for cell in whole])
     fill = min((cell.key["fill"] for cell in whole if cell.key["method"] == method), key=rank)
     blocks: dict[str, list[Float]] = {}
+    spreads: dict[str, list[float]] = {}
     subjects: dict[str, str] = {}
     for cell in (c for c in whole if (c.key["method"], c.key["fill"]) == (method, fill)):
         values = cell.matrix(value_column(method))[:, list(LAYER_ROWS)]
+        values = per_sd(cell, values) if method in VALUE_METHODS else values
         for i, (scan_id, subject) in enumerate(zip(cell.scan_ids, cell.per_scan("subject"), strict=True)):
             blocks.setdefault(scan_id, []).append(values[i])
             subjects[scan_id] = subject
+            if cell.folds is not None and cell.folds.sd is not None:
+                spreads.setdefault(scan_id, []).append(float(cell.folds.sd[i]))
     names = sorted(name for name in blocks if _usable(by_scan.get(name), setup))
     target = whole[0].key["target"]
     sides = [_side(by_scan[name].get("label"), pairs[target]) for name in names]
     means = [np.sum(blocks[name], axis=0) / len(blocks[name]) for name in names]
+    folded = bool(names) and all(name in spreads for name in names)
     return SetupScans(
-        setup, method, _units(method, target), pairs[target], tuple(names), tuple(subjects[n] for n in names),
+        setup, method, _units(method, target, folded), pairs[target], tuple(names), tuple(subjects[n] for n in names),
         np.array([side == "positive" for side in sides], bool), np.array([side == "negative" for side in sides], bool),
         np.array([by_scan[name][f"margin_{setup}"] for name in names], np.float64),
         np.array(means, np.float64).reshape(len(names), len(LAYERS)),
+        np.array([sum(spreads[name]) / len(spreads[name]) for name in names]) if folded else None,
     )  # fmt: skip
 
 
@@ -110,9 +123,11 @@ def _usable(row: Mapping[str, Any] | None, setup: str) -> bool:
     return margin is not None and bool(np.isfinite(margin))
 
 
-def _units(method: str, target: str) -> str:
+def _units(method: str, target: str, folded: bool) -> str:
     if method not in VALUE_METHODS:
         return "share"
+    if folded and target.startswith("margin:"):
+        return "SDs of the fold's logit"
     return "probability" if target.startswith("probability:") else "logits"
 
 
