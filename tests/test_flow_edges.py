@@ -19,6 +19,7 @@ import tolerances
 from layer_fast.cohort import run_cohort
 from layer_fast.errors import ConfigError
 from layer_fast.steps.read import outside
+from layer_fast.types import Failure
 from tiny import rows
 
 
@@ -105,9 +106,10 @@ def test_files_of_the_user_survive_and_pictures_follow_the_table(models: Path, t
     (table.parent / "b0.nii.gz").write_bytes(b"broken")
     assert run_cohort(table, models, out).counts == {"ok": 3, "quarantined": 1}
     assert all(path.is_file() for path in mine)
-    held = [np.load(p, allow_pickle=False) for p in (out / "pictures").glob("*.npz") if p not in mine]
-    assert sorted(str(h["scan_id"]) for h in held) == ["s001", "s002", "s003"]
-    assert {str(h["label"]) for h in held} == {"healthy", "case"}
+    held = {str(np.load(p, allow_pickle=False)["scan_id"]) for p in (out / "pictures").glob("*.npz") if p not in mine}
+    found = json.loads((out / "examples.json").read_text())
+    assert held == {scan["scan_id"] for scan in found["scans"]} <= {"s002", "s003"}, "no scan is a control any more"
+    assert {scan["label"] for scan in found["scans"]} == {"case"}
 
 
 def test_exposure_is_each_members_own(models: Path, table: Path, tmp_path: Path) -> None:
@@ -132,14 +134,15 @@ def test_the_picture_of_an_ensemble_is_its_mean(models: Path, table: Path, tmp_p
     manifest |= {"member": "1", "target": {"positive": "case", "negative": "control"}, "cam_tensor": "conv"}
     (two / "bmode1" / "manifest.json").write_text(json.dumps(manifest))
 
-    def maps(folder: Path, out: str) -> dict[str, NDArray[Any]]:
-        run_cohort(table, folder, tmp_path / out, {"setups": ("bmode",), "methods": ("gradcam",)})
-        held = [np.load(path, allow_pickle=False) for path in (tmp_path / out / "pictures").glob("*.npz")]
-        return {str(one["scan_id"]): one["map_bmode"] for one in held}
+    def maps(folder: Path) -> dict[str, NDArray[Any]]:
+        pipeline = lf.Pipeline(folder, {"setups": ("bmode",), "methods": ("gradcam",)})
+        found = pipeline.pictures(lf.load_table(table), "gradcam")
+        return {one.scan_id: one.arrays["map_bmode"] for one in found if not isinstance(one, Failure)}
 
-    both, first = maps(two, "both"), maps(models, "first")
+    both, first = maps(two), maps(models)
     (two / "bmode" / "manifest.json").unlink()
-    second = maps(two, "second")
+    second = maps(two)
+    assert len(both) == 4
     for scan_id, found in both.items():
         assert not np.array_equal(first[scan_id], second[scan_id])
         np.testing.assert_allclose(found, (first[scan_id] + second[scan_id]) / 2, tolerances.ENGINE_RTOL)

@@ -38,10 +38,10 @@ def count_scans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     begun: list[str] = []
     real, lock = Pipeline._batch, threading.Lock()
 
-    def counted(self: Pipeline, items: Any, pictures: Any) -> Any:
+    def counted(self: Pipeline, items: Any) -> Any:
         with lock:
             begun.extend(item.scan_id for item in items)
-        return real(self, items, pictures)
+        return real(self, items)
 
     monkeypatch.setattr(Pipeline, "_batch", counted)
     return begun

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from typing import Any
 from .class_labels import strange_labels
 from .config import RunConfig
 from .errors import TableError
+from .examples import write_examples
 from .files import sweep, write_atomic
 from .io import load_table
 from .ledger import Ledger, locked
@@ -23,14 +22,12 @@ from .models import FoldMap, Models
 from .resume import Inputs, file_stats, standing_record, with_hashes
 from .run_file import as_json, kept_choice, write_randomisation, write_run
 from .runner import Runner
-from .steps.picture import is_picture, relabel_picture
 from .steps.read import used
 from .tables import strata_columns, write_tables
 from .timing import StageTimes
 from .types import ScanRecord, ScanRef, Status
 
 Progress = Callable[[int, int, ScanRecord], None]
-_PICTURE_NAME = re.compile(r"[0-9a-f]{32}\.npz")
 _log = logging.getLogger("layer_fast")
 _FEW_BAD = 10  # fewer bad scans than this never stop a run
 
@@ -61,7 +58,8 @@ def run_cohort(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> CohortRun:
-    """Run every scan of a cohort table and write scans, layers, coalitions and guards as Parquet into `out`.
+    """Run every scan of a cohort table and write scans, layers, coalitions and guards as Parquet into `out`, and
+    examples.json with the pictures of the example scans.
 
     Scans whose record is whole and would get the same key are not run again. `progress(done, total, record)` is called
     after each scan; once `stop` is set no further scan starts and the tables hold the rest as "pending".
@@ -85,15 +83,16 @@ def run_cohort(
         _sweep(out)
         (out / "randomisation.json").unlink(missing_ok=True)  # of an earlier run, maybe of other models
         write_run(out, runner, None)
-        pictures = _pictures(refs, out, runner.config.pictures)
-        known = _split(refs, ledger, runner, pictures)
-        current, gave_up = _run(refs, known, runner, ledger, pictures, progress or _silent, stop)
+        known = _split(refs, ledger, runner)
+        current, gave_up = _run(refs, known, runner, ledger, progress or _silent, stop)
         counts: Counter[str] = Counter()
         good = [ref for ref in refs if current.get(ref.scan_id) in ("ok", "ok_degraded")]
         others = {} if stop.is_set() else runner.other_masks(good)
         pairs = _records(refs, ledger, runner, current, counts, others)
         write_tables(out, pairs, strata_columns(refs), runner.config.store)
-        _refresh_pictures(refs, pictures, current)
+        with runner.times.stage("examples"):
+            packages, sd = runner.all_packages(), runner.logit_sd()
+            write_examples(out, refs, runner.config, packages, runner.pipelines, stopped=stop.is_set(), logit_sd=sd)
         complete = counts["pending"] == 0
         write_run(out, runner, dict(sorted(counts.items())))
         spent = {"seconds": runner.times.seconds, "lanes": runner.lanes, "reused": len(known)}
@@ -103,15 +102,13 @@ def run_cohort(
     return CohortRun(out, dict(counts), len(known), complete, runner.times, gave_up)
 
 
-def _split(refs: list[ScanRef], ledger: Ledger, runner: Runner, pictures: dict[str, Path]) -> dict[str, ScanRecord]:
-    """Records that stand, by scan_id and without their rows. A scan whose picture is wanted and not there must run."""
+def _split(refs: list[ScanRef], ledger: Ledger, runner: Runner) -> dict[str, ScanRecord]:
+    """Records that stand, by scan_id and without their rows."""
     known = {}
     for ref in refs:
         facts = runner.facts(ref)
         record = None if facts is None else standing_record(ref, ledger, facts)
-        picture = pictures.get(ref.scan_id)
-        lacks_picture = picture is not None and not is_picture(picture)
-        if record is not None and not (lacks_picture and record.status in ("ok", "ok_degraded")):
+        if record is not None:
             # thousands of scans: the tables read the rows again one by one
             record.layers, record.coalitions, record.histograms, record.slices, record.guards = [], [], [], [], []
             known[ref.scan_id] = record
@@ -152,7 +149,6 @@ def _run(
     known: dict[str, ScanRecord],
     runner: Runner,
     ledger: Ledger,
-    pictures: dict[str, Path],
     progress: Progress,
     stop: threading.Event,
 ) -> tuple[dict[str, Status], str]:
@@ -167,7 +163,7 @@ def _run(
     bad = _Bad(sum(map(_is_bad, known.values())), runner.config.max_bad_share, len(refs), sum(map(_is_bad, lost)))
     with closing(runner.streams([ref for ref in refs if ref.scan_id not in current])) as streams:
         for own, source in streams:
-            with closing(source.stream(_todo(own, seen, bad), pictures=pictures, stop=stop)) as records:
+            with closing(source.stream(_todo(own, seen, bad), stop=stop)) as records:
                 for record in records:
                     ledger.write(record, with_hashes(seen.pop(record.scan_id), record))
                     current[record.scan_id] = record.status
@@ -199,40 +195,14 @@ def _records(
         yield ref, runner.tabled(ref, record)
 
 
-def _refresh_pictures(refs: list[ScanRef], pictures: dict[str, Path], current: dict[str, Status]) -> None:
-    """A picture says what the table says, and a scan without numbers has none."""
-    for ref in refs:
-        path = pictures.get(ref.scan_id)
-        if path is None or not path.is_file():
-            continue
-        if current.get(ref.scan_id) in ("ok", "ok_degraded"):
-            relabel_picture(path, ref.label or "")
-        else:
-            path.unlink()
-
-
 def _sweep(out: Path) -> None:
     """Remove what a killed run left half written, and nothing else: the folder may hold files of the user's."""
-    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation)[.]json|config[.]yaml|report[.]html")
+    sweep(out, "(?:run|timings|claims|games|stats|compare|guards|randomisation|examples)[.]json")
+    sweep(out, "config[.]yaml|report[.]html")
     sweep(out, "(?:scans|layers|coalitions|histograms|slices|guards|definitions|target)[.]parquet")
     sweep(out / "pictures", "[0-9a-f]{32}[.]npz")
     for folder in (out / "ledger").glob("??"):
         sweep(folder, "[0-9a-f]{32}[.]json")
-
-
-def _pictures(refs: list[ScanRef], out: Path, count: int) -> dict[str, Path]:
-    """Scans whose slice is kept, and its file: the first of each label in turn, so that both classes are seen."""
-    by_label: dict[str | None, list[ScanRef]] = {}
-    for ref in refs:
-        by_label.setdefault(ref.label, []).append(ref)
-    turns = max((len(group) for group in by_label.values()), default=0)
-    ordered = [group[i] for i in range(turns) for group in by_label.values() if i < len(group)]
-    names = {ref.scan_id: hashlib.sha256(ref.scan_id.encode()).hexdigest()[:32] for ref in ordered[:count]}
-    wanted = {scan_id: out / "pictures" / f"{name}.npz" for scan_id, name in names.items()}
-    for old in set((out / "pictures").glob("*.npz")) - set(wanted.values()):
-        if _PICTURE_NAME.fullmatch(old.name):
-            old.unlink()  # of an earlier cohort in this folder
-    return wanted
 
 
 def _silent(done: int, total: int, record: ScanRecord) -> None:

@@ -75,7 +75,7 @@ class RunConfig(BaseModel):
     gpus: int = Field(1, ge=1, le=64)  # GPUs at work, each in a process of its own; 1: this process
     store: tuple[str, ...] = ()  # of each map beside its sums: histograms, slices (what they cost: docs/decisions.md)
     slice_axis: Literal["z", "y", "x"] = "z"  # the axis of the slices
-    pictures: int = Field(4, ge=0)  # scans whose middle slice is kept for the report
+    pictures: int = Field(15, ge=0)  # example scans, at most, whose middle slice is kept for the report; 0: no images
     max_bad_share: float = Field(1.0, ge=0, le=1)  # stop early when more than this share of the scans is bad
 
     @field_validator("setups")

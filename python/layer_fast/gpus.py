@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from .config import RunConfig, thread_budget
@@ -74,7 +73,6 @@ class GpuWorkers:
         self,
         scans: Iterable[ScanRef],
         *,
-        pictures: dict[str, Path] | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[ScanRecord, None, None]:
         """As `Pipeline.stream`. Scans of a worker that dies fail with code "worker_died" and a new worker starts; a GPU
@@ -85,8 +83,7 @@ class GpuWorkers:
                 chunk = list(itertools.islice(source, self._chunk))
                 if not chunk:
                     break
-                own = {ref.scan_id: (pictures or {})[ref.scan_id] for ref in chunk if ref.scan_id in (pictures or {})}
-                waiting.append(self._submit(chunk, own, waiting))
+                waiting.append(self._submit(chunk, waiting))
             if not waiting:
                 return
             yield from _result(*waiting.popleft())
@@ -102,11 +99,11 @@ class GpuWorkers:
         for worker in self._workers:
             worker.pool.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, chunk: list[ScanRef], pictures: dict[str, Path], waiting: Iterable[Chunk]) -> Chunk:
+    def _submit(self, chunk: list[ScanRef], waiting: Iterable[Chunk]) -> Chunk:
         while True:
             worker = min(self._workers, key=lambda one: sum(one is held for held, *_ in waiting))
             try:
-                return worker, chunk, worker.pool.submit(_run, chunk, pictures)
+                return worker, chunk, worker.pool.submit(_run, chunk)
             except BrokenProcessPool:  # it died; what it had in hand fails when its turn comes
                 self._replace(worker)
 
@@ -179,6 +176,6 @@ def _ready() -> str:
     return _problem[0] if _problem else ""
 
 
-def _run(chunk: list[ScanRef], pictures: dict[str, Path]) -> tuple[list[ScanRecord], StageTimes]:
+def _run(chunk: list[ScanRef]) -> tuple[list[ScanRecord], StageTimes]:
     (pipeline,) = _held
-    return list(pipeline.stream(chunk, pictures=pictures)), pipeline.times()
+    return list(pipeline.stream(chunk)), pipeline.times()

@@ -24,7 +24,7 @@ from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance, refuse_unexplained
 from .steps.lane import Lane, at_work, check_profile
-from .steps.picture import save_pictures
+from .steps.picture import Picture, draw
 from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
 from .steps.probe import precision_agreement
@@ -33,7 +33,7 @@ from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
 from .steps.segment import given_masks, no_segmenter, segment
 from .timing import StageTimes
-from .types import LayerMask, Scan, ScanRecord, ScanRef
+from .types import Failure, LayerMask, Scan, ScanRecord, ScanRef
 
 
 class Pipeline:
@@ -79,25 +79,23 @@ class Pipeline:
 
     def process(self, scan: Scan | ScanRef) -> ScanRecord:
         """Run one scan. A scan that fails gives a record with status "quarantined" or "failed", never an exception."""
-        return self._batch([scan], {})[0]
+        return self._batch([scan])[0]
 
     def stream(
         self,
         scans: Iterable[Scan | ScanRef],
         *,
-        pictures: dict[str, Path] | None = None,
         stop: threading.Event | None = None,
     ) -> Generator[ScanRecord, None, None]:
         """Run scans and yield their records in input order. Memory holds at most (lanes + 1) batches of scans.
 
-        pictures: scan_id -> file to which the scan's middle slice is written for the report.
         stop: once set, no further scan is started; those at work are finished and yielded.
         """
         source = iter(scans)
         waiting: deque[Future[list[ScanRecord]]] = deque()
 
         def run(batch: list[Scan | ScanRef]) -> list[ScanRecord]:
-            return [] if stop is not None and stop.is_set() else self._batch(batch, pictures or {})
+            return [] if stop is not None and stop.is_set() else self._batch(batch)
 
         with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as pool:
             try:
@@ -113,6 +111,20 @@ class Pipeline:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def pictures(self, scans: Iterable[Scan | ScanRef], method: str | None) -> list[Picture | Failure]:
+        """The middle slice of each scan with its layers and the map of one method of the run (None: no map), in input
+        order; a scan that fails is a Failure. The engines and batch sizes are the run's, so the map is the run's too.
+        Memory holds one batch of scans and the slices."""
+        source, found = iter(scans), list[Picture | Failure]()
+        with at_work(self._borrow_lane(), self._idle) as lane:
+            own = replace(lane, config=lane.config.model_copy(update={"methods": (method,) if method else ()}))
+            while batch := list(itertools.islice(source, self.config.scan_batch)):
+                works = self._masked(batch, own)
+                self._explained(works, own)
+                refuse_unexplained(works, self.config.setups)
+                found += draw(works, own, self.facts)
+        return found
 
     def randomisation(self, scans: Iterable[Scan | ScanRef]) -> list[dict[str, Any]]:
         """Shuffle every classifier's weights and compare the maps of these few scans (guards.model_check); scans that
@@ -134,17 +146,16 @@ class Pipeline:
             total += lane.times
         return total
 
-    def _batch(self, items: list[Scan | ScanRef], pictures: dict[str, Path]) -> list[ScanRecord]:
+    def _batch(self, items: list[Scan | ScanRef]) -> list[ScanRecord]:
         with at_work(self._borrow_lane(), self._idle) as lane:
-            return self._steps(items, pictures, lane)
+            return self._steps(items, lane)
 
-    def _steps(self, items: list[Scan | ScanRef], pictures: dict[str, Path], lane: Lane) -> list[ScanRecord]:
+    def _steps(self, items: list[Scan | ScanRef], lane: Lane) -> list[ScanRecord]:
         works = self._masked(items, lane)
         self._explained(works, lane)
         refuse_unexplained(works, self.config.setups)
         self._reduce(works, lane)
         run_guards(works, lane, self.facts, self._classifiers(), self._prepare)
-        self._save_pictures(works, lane, pictures)
         with lane.times.stage("record"):
             return [record(work, self.facts) for work in works]
 
@@ -273,16 +284,3 @@ class Pipeline:
             return work.need_mask(), work.explanations
 
         advance("reduce", works, lane, take=take, verb=verb, put=put)
-
-    def _save_pictures(self, works: list[Work], lane: Lane, paths: dict[str, Path]) -> None:
-        def take(work: Work) -> tuple[Scan, LayerMask, list[Explanation], Path]:
-            return work.need_scan(), work.need_mask(), work.explanations, paths[work.ref.scan_id]
-
-        def verb(items: list[tuple[Scan, LayerMask, list[Explanation], Path]]) -> list[Path]:
-            return save_pictures(items, lane)
-
-        def put(work: Work, saved: Path) -> None:
-            """Nothing of the picture enters the record."""
-
-        wanted = [work for work in works if work.ref.scan_id in paths]
-        advance("picture", wanted, lane, take=take, verb=verb, put=put)

@@ -15,7 +15,7 @@ from typing import Any
 from .config import GRADIENT_METHODS, RunConfig, make_config
 from .errors import EngineError, TableError
 from .gpus import GpuWorkers, device_names
-from .models import FoldMap, Models, is_fold_map, load_folds
+from .models import FoldMap, ModelPackage, Models, is_fold_map, load_folds
 from .models.folds import fold_name
 from .pipeline import Pipeline
 from .steps.lane import check_profile
@@ -103,6 +103,24 @@ class Runner:
                 rows |= part.pipeline.other_masks(part.refs)
                 del part  # before the next fold's
         return rows
+
+    def pipelines(self, wanted: list[ScanRef]) -> Generator[tuple[list[ScanRef], Pipeline], None, None]:
+        """As `parts`, the scans and their pipeline."""
+        for part in self.parts(wanted):
+            yield part.refs, part.pipeline
+            del part  # before the next fold's
+
+    def logit_sd(self) -> dict[str, dict[str, float | None]] | None:
+        """Logit SD of every classifier of a fold map by fold, as statistics take it; None without a map."""
+        out: dict[str, dict[str, float | None]] = {}
+        for p in self.packages() if self.map is not None else ():
+            if p["target"] is not None:
+                out.setdefault(f"{p['setup']}/{p['name']}/{p['member']}", {})[p["fold"]] = p["logit_sd_train"]
+        return out or None
+
+    def all_packages(self) -> list[ModelPackage]:
+        """The packages of every fold."""
+        return [package for models in self._models.values() for package in models.packages]
 
     def streams(self, wanted: list[ScanRef]) -> Generator[tuple[list[ScanRef], Pipeline | GpuWorkers], None, None]:
         """As `parts`, with what streams the scans: the pipeline, or its workers. Close it."""

@@ -199,3 +199,18 @@ def test_the_guard_of_weights_works_on_the_lanes_own_stream(gpu: Emulated, model
     assert pipeline.randomisation(load_table(table)[:1])
     streams = {event.split()[-1] for event in gpu.machine.events if " on 0x" in event}
     assert len(streams) == 1 and streams != {"0x0"}
+
+
+def test_pictures_of_a_resident_run_are_those_of_the_cpu(gpu: Emulated, models: Path, table: Path) -> None:
+    from layer_fast.io import load_table
+    from layer_fast.types import Failure
+
+    refs, made = load_table(table), {}
+    for engine in ("onnxruntime", "tensorrt"):
+        made[engine] = Pipeline(models, {**OPTIONS, "engine": engine}).pictures(refs, "gradcam")
+    for a, b in zip(made["tensorrt"], made["onnxruntime"], strict=True):
+        assert not isinstance(a, Failure) and not isinstance(b, Failure)
+        assert a.scan_id == b.scan_id and a.arrays.keys() == b.arrays.keys() >= {"bmode", "swe", "labels", "map_both"}
+        for name, array in a.arrays.items():
+            assert type(array) is np.ndarray
+            np.testing.assert_allclose(array, b.arrays[name], rtol=0, atol=tolerances.ENGINE_TABLES, err_msg=name)

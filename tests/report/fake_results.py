@@ -16,7 +16,10 @@ import pyarrow.parquet as parquet
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fake_tables import COUNTS, draw_phi, map_tables, scan_row, shapley_tables
+from layer_fast.examples import picture_name
 from layer_fast.quantify import claims_json, summary
+from layer_fast.quantify.examples import choose_examples
+from layer_fast.quantify.summary import clean
 from layer_fast.tables import COALITION_COLUMNS, LAYER_COLUMNS, SCAN_COLUMNS, arrow_schema
 
 EFFECTS: dict[str, dict[int, float]] = {"bmode": {5: 1.4}, "swe": {}, "both": {5: 1.0, 6: 0.8}}
@@ -86,12 +89,23 @@ def make_results(
     result = summary(layers, scans, logit_sd=2.0, replicates=199, **classes)
     (folder / "claims.json").write_bytes(claims_json(result))
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    write_examples(folder, choose_examples(layers, scans, targets={"margin:case-control": tuple(classes.values())}))
+    return folder
+
+
+def write_examples(folder: Path, found: dict[str, Any], pictures: int = 2) -> None:
+    """examples.json and the pictures of its first scans, the second without shear wave."""
     (folder / "pictures").mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
-    for i, label in enumerate(("case", "control")):
-        name, label = np.array(swap.get(f"p00{i}-0", f"p00{i}-0")), np.array(swap.get(label, label))
-        np.savez(folder / "pictures" / f"{i}.npz", scan_id=name, label=label, **make_picture(rng, swe=i == 0))
-    return folder
+    for i, scan in enumerate(found["scans"]):
+        shown = i < pictures
+        why = "" if shown else f"option pictures: at most {pictures}"
+        scan |= {"picture": picture_name(scan["scan_id"]) if shown else None, "why_no_picture": why}
+        if shown:
+            path = folder / "pictures" / picture_name(scan["scan_id"])
+            np.savez(path, scan_id=scan["scan_id"], key="", method="gradcam", **make_picture(rng, swe=i == 0))
+    facts = {"schema_version": 1, "map_method": "gradcam", "pictures": pictures}
+    (folder / "examples.json").write_bytes(claims_json(clean({**facts, **found})))
 
 
 if __name__ == "__main__":

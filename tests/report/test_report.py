@@ -89,7 +89,7 @@ def test_fetches_nothing_and_runs_nothing(html: str) -> None:
     assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in dom.values
     assert not re.search(r"https?://|url\(|@import|javascript:", html)
     pictures = [v for v in dom.values if v.startswith("data:")]
-    assert len(pictures) == 6 + 5  # the panels; figures are drawn in the page
+    assert len(pictures) == 3 + 3  # slice, layers and one map of two scans; figures are drawn in the page
     assert not any(attribute.startswith("on") for _, names in dom.tags for attribute in names)
 
 
@@ -139,6 +139,7 @@ def _poison(folder: Path, payload: str) -> Path:
               "caption": payload, "disclaimer": payload, "settings": swap(claims["settings"])}  # fmt: skip
     (folder / "claims.json").write_text(json.dumps(claims))
     keep |= {"name", "question", "by", "level", "family", "pair_kind", "first", "second", "definitions"}
+    poison_examples(folder / "examples.json", payload)
     for name in ("games", "stats", "guards", "compare"):
         held = json.loads((folder / f"{name}.json").read_text())
         (folder / f"{name}.json").write_text(json.dumps(swap(held)))
@@ -147,11 +148,18 @@ def _poison(folder: Path, payload: str) -> Path:
     free = ("scan_id", "subject", "code", "step", "message")
     rows = [{k: f"{clean}{v}" if k in free and v else v for k, v in row.items()} for row in rows]
     parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "scans.parquet")
-    for path in (folder / "pictures").glob("*.npz"):
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-        np.savez(path, **{**arrays, "scan_id": np.array(clean), "label": np.array(clean)})
     return folder
+
+
+def poison_examples(path: Path, payload: str) -> None:
+    """Every free text of examples.json; scans stay apart by their names."""
+    found = json.loads(path.read_text())
+    for one in (*found["scans"], *(role for entry in found["setups"] for role in entry["roles"])):
+        one |= {k: f"{payload}{v}" for k, v in one.items() if k in ("scan_id", "subject", "label", "class") and v}
+        one |= {k: payload for k in ("why", "why_no_picture") if one.get(k)}
+    for said in (said for scan in found["scans"] for said in scan["setups"].values()):
+        said |= {"true": payload, "predicted": payload}
+    path.write_text(json.dumps(found))
 
 
 @pytest.fixture
@@ -213,13 +221,22 @@ def test_missing_and_broken_files_are_named(copy: Path, name: str) -> None:
 
 def test_broken_pictures_are_named(copy: Path) -> None:
     folder = copy
-    (folder / "pictures" / "0.npz").write_bytes(b"no zip")
-    with pytest.raises(LayerFastError, match=r"0\.npz"):
+    path = next((folder / "pictures").iterdir())
+    path.write_bytes(b"no zip")
+    with pytest.raises(LayerFastError, match=path.name):
         write_report(folder)
-    np.savez(folder / "pictures" / "0.npz", scan_id=np.array("s"), label=np.array(""),
-             labels=np.zeros((4, 5), np.uint8), bmode=np.zeros((5, 4), np.uint8))  # fmt: skip
+    np.savez(path, labels=np.zeros((4, 5), np.uint8), bmode=np.zeros((5, 4), np.uint8))
     with pytest.raises(LayerFastError, match="differing: \\['bmode'\\]"):
         write_report(folder)
+
+
+@pytest.mark.parametrize("name", ["../scans.parquet", "/etc/hostname", "pictures/x.npz"])
+def test_a_picture_lies_in_its_folder_or_nowhere(copy: Path, name: str) -> None:
+    found = json.loads((copy / "examples.json").read_text())
+    found["scans"][0]["picture"] = name
+    (copy / "examples.json").write_text(json.dumps(found))
+    with pytest.raises(LayerFastError, match=r"expected the name of a file in pictures/"):
+        write_report(copy)
 
 
 def test_a_folder_without_pictures_or_shapley_is_still_a_report(copy: Path) -> None:
@@ -232,7 +249,7 @@ def test_a_folder_without_pictures_or_shapley_is_still_a_report(copy: Path) -> N
     (folder / "claims.json").write_text(json.dumps(claims))
     text = write_report(folder).read_text(encoding="utf-8")
     assert "this run holds none" in text
-    assert "This run kept no pictures" in text
+    assert text.count("No picture: its file is not in pictures/ any more.") == 2
     assert "neither Shapley values of whole layers nor Grad-CAM" in text
 
 

@@ -14,7 +14,6 @@ import pytest
 from layer_fast.errors import LayerFastError
 from layer_fast.report import write_report
 from layer_fast.report.sections.answers import answers, gate_tables
-from layer_fast.report.sections.examples import examples
 from layer_fast.report.sections.guards import guards
 from layer_fast.report.sections.layers import beside
 from report.fake_further import confounding, guard_entries, write_further
@@ -182,32 +181,3 @@ def test_a_missing_or_unknown_file_is_one_sentence(results: Path, tmp_path: Path
     (folder / f"{name}.json").write_text("{")
     with pytest.raises(LayerFastError, match=rf"{name}\.json"):
         write_report(folder)
-
-
-def scan(name: str, label: str, margin: float | None, status: str = "ok") -> dict[str, Any]:
-    return {"scan_id": name, "label": label, "margin_bmode": margin, "status": status, "subject": name}
-
-
-def test_typical_extreme_and_wrong_scans() -> None:
-    rows = [scan("a", "case", 1.0), scan("b", "case", 3.0), scan("c", "case", 2.0), scan("d", "case", -4.0),
-            scan("e", "case", -5.0, "failed"), scan("f", "control", -1.0), scan("g", "control", -9.0),
-            scan("h", "control", None)]  # fmt: skip
-    cells = [{"setup": "bmode", "positive": "case", "negative": "control", "levels": None}]
-    found = examples(rows, cells, [])
-    picks = {row["kind"].split(":")[0]: [c["scan_id"] for c in row["cells"][0]] for row in found["rows"]}
-    # medians: cases (1, 3, 2, -4) 1.5, of a tie the first name; controls (-1, -9) -5
-    assert picks == {"typical": ["a", "f"], "extreme": ["b", "g"], "wrong": ["d", "none"]}
-
-
-def test_a_setup_without_margins_has_no_examples() -> None:
-    cells = [{"setup": "swe", "positive": "case", "negative": "control", "levels": None}]
-    assert examples([scan("a", "case", 1.0)], cells, [])["titles"] == []
-
-
-def test_scans_of_ordered_classes_are_on_the_side_of_their_level() -> None:
-    levels = {"positive": ["mild", "severe"], "negative": ["none"]}
-    cells = [{"setup": "bmode", "positive": ">= mild", "negative": "< mild", "levels": levels}]
-    rows = [scan("a", "severe", 2.0), scan("b", "mild", 4.0), scan("c", "none", 1.0), scan("d", "other", -9.0)]
-    found = examples(rows, cells, [])
-    picks = {row["kind"].split(":")[0]: [c["scan_id"] for c in row["cells"][0]] for row in found["rows"]}
-    assert picks == {"typical": ["a", "none"], "extreme": ["b", "none"], "wrong": ["none", "c"]}

@@ -20,23 +20,23 @@ from .sections.quality import calibration, geometry, quality, strips
 from .sections.record import banner, failures, provenance
 from .sections.statistics import statistics
 from .sections.words import named
-from .slices import Example
+from .slices import Panel
 from .style import COLOURS, cell_order, region_title
 
 # Files beside claims.json that a section is made of, with the schema versions that this one reads.
-FURTHER = {"games": (1,), "stats": (1,), "guards": (1,), "compare": (1,)}
+FURTHER = {"games": (1,), "stats": (1,), "guards": (1,), "compare": (1,), "examples": (1,)}
 
 
 def build(
     claims: dict[str, Any],
     run: dict[str, Any],
     scans: list[dict[str, Any]],
-    pictures: list[Example],
+    pictures: Mapping[str, tuple[Panel, ...]],
     further: Mapping[str, dict[str, Any] | None] | None = None,
 ) -> dict[str, Any]:
-    """The template's context from claims.json, run.json, the rows of scans.parquet and the example slices.
+    """The template's context from claims.json, run.json, the rows of scans.parquet and the panels of example scans.
 
-    further: games, stats, guards and compare: the contents of those files, None or left out for one that is not there.
+    further: the contents of the files of `FURTHER` by name, None or left out for one that is not there.
     """
     more = dict.fromkeys(FURTHER) | dict(further or {})
     raw = sorted(primary(claims["cells"]), key=cell_order)
@@ -60,7 +60,7 @@ def build(
         "statistics": _if_there(more["stats"], statistics),
         "calibration": _if_there(more["stats"], calibration),
         "legend": [(region_title("layer", name), COLOURS[name]) for name in LAYERS],
-        "examples": examples(scans, raw, pictures),
+        "examples": _if_there(more["examples"], lambda found: examples(found, pictures)),
         "quality": quality(cells),
         "folds": folds(cells, run),
         "strips": strips(scans, raw),

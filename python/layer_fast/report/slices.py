@@ -1,8 +1,9 @@
-"""Example slices as PNG: the picture, the layer outlines, the maps over it."""
+"""Pictures of example scans as PNG: the slice, the layer outlines, the maps over it."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..errors import LayerFastError
 from ..files import BROKEN_NPZ
 from ..types import REGIONS, SETUPS
 from .figures import data_uri
-from .style import COLOURS, setup_title
+from .style import COLOURS, METHOD_TITLES, setup_title
 
 HEIGHT = 300  # pixels of a panel, at most, before the browser scales it
 Rgb = NDArray[np.float64]
@@ -23,42 +24,46 @@ HOLE = 0.16  # grey of shear-wave holes: no value of the colour map
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture with what it shows, in words and numbers. `uri` holds PNG bytes."""
+    """One picture with what it shows, in words and numbers. `uri` holds PNG bytes. shows: the setups of which it shows
+    something; empty: of all."""
 
     uri: str
     width: int
     height: int
     caption: str
+    shows: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    scan_id: str
-    label: str
-    panels: tuple[Panel, ...]
+def read_pictures(folder: Path, found: Mapping[str, Any] | None) -> dict[str, tuple[Panel, ...]]:
+    """The panels of every scan of examples.json whose picture is in the folder, by scan_id.
+
+    Raises LayerFastError that names a file which is not such a picture, and for a name that is no file's there."""
+    out = {}
+    for scan in (found or {}).get("scans", ()):
+        name = scan["picture"]
+        if name is not None and Path(name).name != name:
+            raise LayerFastError(f"examples.json: expected the name of a file in {folder.name}/, found {name!r}")
+        if name is not None and (folder / name).is_file():
+            out[scan["scan_id"]] = read_picture(folder / name)
+    return out
 
 
-def read_examples(folder: Path) -> list[Example]:
-    """Every .npz of a pictures folder, by file name. LayerFastError names a file that is not such a picture."""
-    return [_example(path) for path in sorted(folder.glob("*.npz"))] if folder.is_dir() else []
-
-
-def _example(path: Path) -> Example:
+def read_picture(path: Path) -> tuple[Panel, ...]:
+    """The panels of one picture. LayerFastError names a file that is not one."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except BROKEN_NPZ as error:
         kind = type(error).__name__
         raise LayerFastError(f"{path.name}: expected a picture of a run, cannot be read ({kind})") from None
-    lacking = [name for name in ("scan_id", "label", "labels") if name not in arrays]
-    if lacking or arrays["labels"].ndim != 2:
-        raise LayerFastError(f"{path.name}: expected scan_id, label and an array labels (y, x), found {sorted(arrays)}")
+    if "labels" not in arrays or arrays["labels"].ndim != 2:
+        raise LayerFastError(f"{path.name}: expected an array labels (y, x), found {sorted(arrays)}")
     labels = arrays["labels"].astype(np.int64)
     shape = labels.shape
     wrong = [n for n, a in arrays.items() if a.ndim == 2 and a.shape != shape]
     if wrong:
         raise LayerFastError(f"{path.name}: expected arrays of the slice's shape {shape}, differing: {sorted(wrong)}")
-    return Example(str(arrays["scan_id"]), str(arrays["label"]), tuple(_panels(arrays, labels)))
+    return tuple(_panels(arrays, labels))
 
 
 def _panels(arrays: dict[str, NDArray[Any]], labels: NDArray[np.int64]) -> list[Panel]:
@@ -72,11 +77,12 @@ def _panels(arrays: dict[str, NDArray[Any]], labels: NDArray[np.int64]) -> list[
         panels.append(_panel(_outline(_tint(ground, big), big, edges), "layers"))
     if "swe" in arrays:
         picture, text = _speed(arrays["swe"])
-        panels.append(_panel(_outline(_enlarge(picture, scale), big, edges), text))
+        panels.append(_panel(_outline(_enlarge(picture, scale), big, edges), text, ("swe", "both")))
+    method = METHOD_TITLES.get(str(arrays.get("method", "")), "map")
     for setup in SETUPS:
         if f"map_{setup}" in arrays:
             picture, text = _heat(ground, _enlarge(arrays[f"map_{setup}"].astype(np.float64), scale))
-            panels.append(_panel(_outline(picture, big, edges), f"Grad-CAM, {setup_title(setup)}: {text}"))
+            panels.append(_panel(_outline(picture, big, edges), f"{method}, {setup_title(setup)}: {text}", (setup,)))
     return panels
 
 
@@ -170,11 +176,11 @@ def _rgb(colour: str) -> tuple[float, ...]:
     return tuple(int(colour[i : i + 2], 16) / 255.0 for i in (1, 3, 5))
 
 
-def _panel(picture: Rgb, caption: str) -> Panel:
+def _panel(picture: Rgb, caption: str, shows: tuple[str, ...] = ()) -> Panel:
     from matplotlib.image import imsave
 
     buffer = io.BytesIO()
     pixels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
     nothing: Any = {"Software": None}  # no version in the bytes
     imsave(buffer, pixels, format="png", metadata=nothing)
-    return Panel(data_uri("image/png", buffer.getvalue()), pixels.shape[1], pixels.shape[0], caption)
+    return Panel(data_uri("image/png", buffer.getvalue()), pixels.shape[1], pixels.shape[0], caption, shows)

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import LayerFastError
 from ..files import write_atomic
 from .context import FURTHER, build
-from .slices import read_examples
+from .slices import read_pictures
 from .style import interval, number, plain
 
 TABLES = ("scans.parquet", "layers.parquet", "coalitions.parquet")
@@ -20,14 +20,16 @@ TITLE = "Which tissue layers carry this model's prediction"
 def write_report(out_dir: str | Path, *, title: str = TITLE) -> Path:
     """Write out_dir/report.html from claims.json, run.json, the three tables and pictures/*.npz of a results folder.
 
-    games.json, stats.json, guards.json and compare.json are shown where they are there and of a version that is known.
+    games.json, stats.json, guards.json, compare.json and examples.json are shown where they are there and of a version
+    that is known. No volume is opened.
     The same files give the same bytes. The tables are hashed for the provenance; only scans.parquet is read.
     Raises LayerFastError for a file that is missing or not what it should be.
     """
     out = Path(out_dir)
     claims, run = _json(out / "claims.json"), _json(out / "run.json")
     further = {name: _further(out / f"{name}.json", known) for name, known in FURTHER.items()}
-    context = build(claims, run, _scans(out / "scans.parquet"), read_examples(out / "pictures"), further)
+    pictures = read_pictures(out / "pictures", further["examples"])
+    context = build(claims, run, _scans(out / "scans.parquet"), pictures, further)
     hashes = {name: _sha256(out / name) for name in (*TABLES, "claims.json", *(f"{name}.json" for name in FURTHER))}
     target = out / "report.html"
     write_atomic(target, render({"title": title, "hashes": hashes, **context}).encode("utf-8"))

@@ -1,65 +1,112 @@
-"""Which scans are typical, extreme and wrong, by the margin and the class; and the pictures that the run kept."""
+"""Example scans by role, from examples.json: why each was chosen, its layer values in numbers, and its picture."""
 
 from __future__ import annotations
 
-from statistics import median
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..slices import Example
-from ..style import number, setup_title
-from .classes import Classes, classes_of
-from .words import USED
+from ...types import LAYERS
+from ..figures import Scale, axis, mark, scale_of
+from ..slices import Panel
+from ..style import COLOURS, column_scale, number, setup_title
+from .words import method_title, sentence, words
 
-KINDS = {
-    "typical": "typical: on the right side, margin nearest the class's median",
-    "extreme": "extreme: on the right side, margin furthest from 0",
-    "wrong": "wrong: on the other class's side, margin furthest from 0",
+_ROLES = {
+    "typical": "typical: classified rightly, layer values nearest to the median of the class's subjects",
+    "extreme": "extreme: largest value of the layer on top",
+    "wrong": "wrong: misclassified, margin furthest from 0",
 }
-Pick = tuple[str, float] | None
+_WIDTH = 130  # pixels of the bars
 
 
-def examples(scans: list[dict[str, Any]], cells: list[dict[str, Any]], pictures: list[Example]) -> dict[str, Any]:
-    """The chosen scans of every setup, and the pictures with the roles that their scans have."""
-    columns, roles = [], dict[str, list[str]]()
-    for setup, classes in classes_of(cells).items():
-        picks = _picks(scans, setup, classes)
-        if not any(picks.values()):
-            continue
-        names = {True: classes.positive, False: classes.negative or "all others"}
-        columns.append({"title": setup_title(setup), "picks": picks, "names": names})
-        for (kind, positive), pick in picks.items():
-            if pick is not None:
-                roles.setdefault(pick[0], []).append(f"{kind} {names[positive]}, {setup_title(setup)}")
-    shown = {e.scan_id for e in pictures}
+def examples(found: dict[str, Any], pictures: Mapping[str, Sequence[Panel]]) -> dict[str, Any]:
+    """found: examples.json. pictures: panels by scan_id. An overview of roles by setup, and one entry for each scan."""
+    anchors = {scan["scan_id"]: f"scan-{i}" for i, scan in enumerate(found["scans"], start=1)}
+    setups = {entry["setup"]: entry for entry in found["setups"]}
+    scales = {name: _scale(entry, found["scans"]) for name, entry in setups.items()}
+    kinds = [kind for kind in _ROLES if any(r["role"] == kind for e in setups.values() for r in e["roles"])]
     return {
-        "titles": [c["title"] for c in columns],
-        "rows": [{"kind": title, "cells": [[_cell(c, kind, side, shown) for side in (True, False)] for c in columns]}
-                 for kind, title in KINDS.items()],
-        "pictures": [{"scan_id": e.scan_id, "label": e.label, "panels": e.panels,
-                      "roles": "; ".join(roles.get(e.scan_id, ()))} for e in pictures],
+        "titles": [setup_title(name) for name in setups],
+        "rows": [{"kind": _ROLES[kind], "cells": [[_line(r, anchors) for r in entry["roles"] if r["role"] == kind]
+                                                  for entry in setups.values()]} for kind in kinds],
+        "scans": [_scan(scan, anchors[scan["scan_id"]], setups, scales, pictures.get(scan["scan_id"]))
+                  for scan in found["scans"]],
+        "map": method_title(found["map_method"]) if found["map_method"] else None,
+        "values": _value_titles(setups.values()),
+        "kept": found["pictures"] > 0,
     }  # fmt: skip
 
 
-def _cell(column: dict[str, Any], kind: str, positive: bool, shown: set[str]) -> dict[str, Any]:
-    pick, name = column["picks"][kind, positive], column["names"][positive]
-    if pick is None:
-        return {"label": name, "scan_id": "none", "margin": "", "shown": False}
-    return {"label": name, "scan_id": pick[0], "margin": number(pick[1], 2), "shown": pick[0] in shown}
+def _line(role: dict[str, Any], anchors: Mapping[str, str]) -> dict[str, Any]:
+    """One scan of a cell of the overview."""
+    if role["scan_id"] is None:
+        return {"class": role["class"], "scan_id": None, "text": role["why"], "anchor": ""}
+    found = role["number"]
+    text = f"{found['name']} {found['value']:{'+' if found['name'] == 'margin' else ''}.3g}"
+    return {"class": role["class"], "scan_id": role["scan_id"], "text": text, "anchor": anchors[role["scan_id"]]}
 
 
-def _picks(scans: list[dict[str, Any]], setup: str, classes: Classes) -> dict[tuple[str, bool], Pick]:
-    by_class: dict[bool, list[tuple[str, float]]] = {True: [], False: []}
-    for row in scans:
-        margin, side = row.get(f"margin_{setup}"), classes.is_case(row["label"])
-        if row["status"] in USED and side is not None and margin is not None and margin == margin:
-            by_class[side].append((row["scan_id"], margin))
-    out: dict[tuple[str, bool], Pick] = {}
-    for case, rows in by_class.items():
-        sign = 1 if case else -1
-        right = [r for r in rows if sign * r[1] > 0]
-        wrong = [r for r in rows if sign * r[1] < 0]
-        middle = median(m for _, m in rows) if rows else 0.0
-        out["typical", case] = min(right, key=lambda r: (abs(r[1] - middle), r[0]), default=None)
-        out["extreme", case] = min(right, key=lambda r: (-abs(r[1]), r[0]), default=None)
-        out["wrong", case] = min(wrong, key=lambda r: (-abs(r[1]), r[0]), default=None)
-    return out
+def _scan(
+    scan: dict[str, Any],
+    anchor: str,
+    setups: Mapping[str, dict[str, Any]],
+    scales: Mapping[str, tuple[Scale, float]],
+    panels: Sequence[Panel] | None,
+) -> dict[str, Any]:
+    roles = {name: [r for r in entry["roles"] if r["scan_id"] == scan["scan_id"]] for name, entry in setups.items()}
+    own = [name for name, found in roles.items() if found]
+    why = scan["why_no_picture"] or ("" if panels is not None else "its file is not in pictures/ any more")
+    return {
+        "anchor": anchor,
+        "scan_id": scan["scan_id"],
+        "subject": scan["subject"],
+        "label": scan["label"],
+        "roles": [{"title": f"{setup_title(name)}, {r['role']} {r['class']}", "why": sentence(r["why"])}
+                  for name in own for r in roles[name]],
+        "said": [_said(name, scan["setups"][name]) for name in own],
+        "panels": [p for p in panels or () if not p.shows or set(p.shows) & set(own)],
+        "no_picture": why,
+        "bars": [_bars(setups[name], scan["setups"][name], scales[name]) for name in own],
+    }  # fmt: skip
+
+
+def _said(setup: str, said: dict[str, Any]) -> str:
+    """What the setup's classifier says of the scan, beside the truth."""
+    verdict = {True: ", right", False: ", wrong", None: ""}[said["right"]]
+    return (f"{setup_title(setup)}: true class {said['true'] or 'none of the two'}, predicted "
+            f"{said['predicted'] or 'neither'}{verdict}, margin {said['margin']:+.2f} logits")  # fmt: skip
+
+
+def _value_titles(entries: Iterable[dict[str, Any]]) -> str:
+    """What the layer values are: said once where all setups have the same."""
+    own = {}
+    for entry in entries:
+        column = "" if entry["column"] == "value" else f", {words(entry['column'])}"
+        own[setup_title(entry["setup"])] = method_title(entry["method"]) + column
+    return next(iter(own.values())) if len(set(own.values())) == 1 else "; ".join(f"{k}: {v}" for k, v in own.items())
+
+
+def _scale(entry: dict[str, Any], scans: Sequence[dict[str, Any]]) -> tuple[Scale, float]:
+    """One scale for all example scans of a setup, their bars compare; and the size that numbers are written by."""
+    own = [scan["setups"][entry["setup"]] for scan in scans if entry["setup"] in scan["setups"]]
+    parts = [_part(value) for said in own for value in said["layers"].values()]
+    return scale_of(parts, width=_WIDTH), column_scale(parts)
+
+
+def _part(value: float | None) -> dict[str, Any]:
+    return {"estimate": value, "low": None, "high": None}
+
+
+def _bars(entry: dict[str, Any], said: dict[str, Any], drawn: tuple[Scale, float]) -> dict[str, Any]:
+    """Layer by layer the scan's value, with the median that its class (or the cohort) has."""
+    scale, size = drawn
+    side = said["side"] if said["side"] in entry["medians"] else next(iter(entry["medians"]))
+    medians = entry["medians"][side]["layers"]
+    rows = []
+    for name in LAYERS:
+        text = number(said["layers"][name], 2, size)
+        rows.append({"title": words(name), "colour": COLOURS[name], "text": text, "top": name == entry["top_layer"],
+                     "median": number(medians[name], 2, size),
+                     "figure": mark(_part(said["layers"][name]), scale, COLOURS[name], text)})  # fmt: skip
+    return {"title": setup_title(entry["setup"]), "units": entry["units"], "rows": rows, "axis": axis(scale),
+            "median_of": said["true"] if side != "all" and said["true"] else "all"}  # fmt: skip
