@@ -17,7 +17,7 @@ from .files import read_yaml
 from .fills import DEFAULT_FILLS, FILLS
 from .types import MODALITIES, SETUPS
 
-RESULT_VERSION = 4  # raise it with every change that moves a number; records of other versions are redone
+RESULT_VERSION = 5  # raise it with every change that moves a number; records of other versions are redone
 
 CAM_METHODS: tuple[str, ...] = ("gradcam", "hirescam")
 GRADIENT_METHODS: tuple[str, ...] = ("gradient", "input_x_gradient", "integrated_gradients", "smoothgrad")

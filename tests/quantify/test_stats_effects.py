@@ -104,6 +104,14 @@ def test_wilcoxons_p_does_not_depend_on_ties_in_the_columns_beside_it() -> None:
         assert wilcoxon_p(x[:, :1])[0] == wilcoxon_p(x)[0]
 
 
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_wilcoxons_p_of_few_tied_subjects_is_scipys(n: int) -> None:
+    x = np.random.default_rng(n).integers(-3, 5, (n, 40)).astype(float)
+    x = x[:, (x != 0).any(axis=0)]
+    alone = [stats.wilcoxon(column).pvalue for column in x.T]
+    assert wilcoxon_p(x) == pytest.approx(alone, abs=NEAR)
+
+
 def test_rank_biserial_is_wilcoxons_share() -> None:
     x = np.round(CASE * 2) / 2  # ties and zeros
     got = rank_biserial(x)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ..auc import subject_auc
 from .resample import Float, spread_of
 
-_AT_ONCE = 64  # columns; with ties SciPy lists up to 8192 sign changes of each
+_AT_ONCE = 64  # columns
+_LISTED = 13  # subjects; SciPy, too, lists all changes of sign up to here where there are ties or zeros
 
 
 class Size(NamedTuple):
@@ -98,8 +99,9 @@ def rank_biserial(x: Float) -> Float:
 def wilcoxon_p(x: Float) -> Float:
     """Two-sided p of Wilcoxon's signed-rank test per column of paired differences (n, C); NaN if all are 0.
 
-    SciPy's method "auto" looks for ties and zeros over all columns of a call, so those with and without have calls of
-    their own.
+    The p of `scipy.stats.wilcoxon` for each column alone: over all columns of a call it looks for ties and zeros at
+    once, so those with and without have calls of their own. Of up to 13 subjects with ties or zeros it would list the
+    8192 changes of sign one by one, about a second a column: they are one product of matrices here.
     """
     from scipy.stats import wilcoxon
 
@@ -110,8 +112,22 @@ def wilcoxon_p(x: Float) -> Float:
         every = np.flatnonzero(kind & (x != 0).any(axis=0))
         for start in range(0, len(every), _AT_ONCE):
             some = every[start : start + _AT_ONCE]
-            out[some] = wilcoxon(_columns(x, some), axis=0).pvalue[: len(some)]
+            if kind is tied and len(x) <= _LISTED:
+                out[some] = _listed_p(x[:, some])
+            else:
+                out[some] = wilcoxon(_columns(x, some), axis=0).pvalue[: len(some)]
     return out
+
+
+def _listed_p(x: Float) -> Float:
+    """The same over all changes of sign: zeros have no rank, ties their mid-rank. Doubled ranks are whole numbers."""
+    from scipy.stats import rankdata
+
+    zero = x == 0
+    ranks = np.where(zero, 0.0, 2 * (rankdata(np.abs(x), axis=0) - zero.sum(axis=0)))
+    signs = (np.arange(2 ** len(x))[:, None] >> np.arange(len(x)) & 1).astype(np.float64)
+    null, found = signs @ ranks, ((x > 0) * ranks).sum(axis=0)
+    return np.asarray(np.minimum(1.0, 2 * np.minimum((null <= found).mean(axis=0), (null >= found).mean(axis=0))))
 
 
 def _columns(x: Float, some: NDArray[np.int64]) -> Float:
