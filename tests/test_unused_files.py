@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ import layer_fast as lf
 import tiny
 from layer_fast.cohort import run_cohort
 from layer_fast.errors import ConfigError, LayerFastError
-from layer_fast.report.slices import read_examples
+from layer_fast.report.slices import read_picture, read_pictures
 from layer_fast.steps import donors
 from tiny import rows
 
@@ -89,18 +90,19 @@ def test_a_damaged_picture_is_named_by_the_report_and_made_anew_by_the_run(
     half = len(whole) // 2
     path.write_bytes({"cut": whole[:-40], "flipped": whole[:half] + bytes([whole[half] ^ 255]) + whole[half + 1 :],
                       "other": b"PK\3\4"}[damage])  # fmt: skip
+    chosen = json.loads((tmp_path / "out" / "examples.json").read_text())
     with pytest.raises(LayerFastError, match=path.name):
-        read_examples(path.parent)
-    table.write_text(table.read_text().replace("control", "healthy"))  # every picture gets its label anew
+        read_pictures(path.parent, chosen)
     run = run_cohort(table, models, tmp_path / "out", ONLY)
-    assert (run.counts, run.reused) == ({"ok": 4}, 3)
-    assert len(read_examples(path.parent)) == 4
+    assert (run.counts, run.reused) == ({"ok": 4}, 4)
+    assert path.read_bytes() == whole
+    assert len(read_pictures(path.parent, chosen)) == len(list(path.parent.glob("*.npz")))
 
 
 def test_a_picture_of_another_kind_is_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", labels=np.zeros((4, 5), np.uint8))
-    with pytest.raises(LayerFastError, match=r"a\.npz: expected scan_id, label and an array labels"):
-        read_examples(tmp_path)
+    np.savez(tmp_path / "a.npz", bmode=np.zeros((4, 5), np.uint8))
+    with pytest.raises(LayerFastError, match=r"a\.npz: expected an array labels"):
+        read_picture(tmp_path / "a.npz")
 
 
 def test_a_stopped_run_does_not_wait_for_a_check_of_its_models(models: Path, tmp_path: Path) -> None:
