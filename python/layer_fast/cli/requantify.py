@@ -15,11 +15,11 @@ import numpy as np
 from ..elsewhere.table import check_out
 from ..errors import LayerFastError
 from ..quantify import REDUCTIONS, Reduction, Settings
+from ..quantify.beside_tables import scans_by_id
 from ..quantify.cohort import Subjects, subjects_of
 from ..quantify.folds import compares_scans
 from ..quantify.reduction import distinct
 from ..quantify.stored import StoredMaps, games_of, long_tables, rederive, stored_maps
-from ..quantify.summary import scans_by_id
 from ..report.style import plain
 from ..tables import EVALUATED_COLUMNS, LAYER_COLUMNS, arrow_schema
 from .quantify import definitions_of

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from ..config import VALUE_METHODS
+from .beside_tables import classifier_of, logit_sds_of, pairs_of, scans_by_id
 from .cohort import Settings, Subjects, subjects_of
 from .compared import Chosen, Compared, of_cell
 from .draws import Draws
@@ -41,7 +42,7 @@ from .reduction import Reduction
 from .reductions import REDUCTIONS
 from .regions import LAYER_ROWS, REGION_ORDER, ROW_OF
 from .stored import stored_maps
-from .summary import CAPTION, DISCLAIMER, _classifier, _spreads, clean, pairs_of, scans_by_id
+from .summary import CAPTION, DISCLAIMER, clean
 from .tables import Cell, cells
 
 SCHEMA_VERSION = 1
@@ -71,7 +72,7 @@ def compare(
     found = cells(layers)
     pairs = pairs_of(found, None, None, targets)
     by_scan = scans_by_id(scans)
-    found = folded(found, by_scan, _spreads(found, logit_sd), _classifier)
+    found = folded(found, by_scan, logit_sds_of(found, logit_sd), classifier_of)
     presets = [*REDUCTIONS.values(), *HIERARCHY_PRESETS.values()]
     chosen = Chosen(presets if definitions is None else definitions, strict=definitions is not None)
     maps = {id(one.cell): one for one in stored_maps(found, histograms, slices)}

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..types import LAYERS, SETUPS
+from .beside_tables import classifier_of, logit_sds_of, pairs_of, scans_by_id
 from .folds import LogitSd, folded
 from .setup_scans import Pair, SetupScans, class_median, setup_scans, top_layer, value_column
-from .summary import _classifier, _spreads, pairs_of, scans_by_id
 from .tables import cells
 
 
@@ -46,7 +46,7 @@ def choose_examples(
     found = cells(layers)
     pairs, by_scan = pairs_of(found, None, None, targets), scans_by_id(scans)
     if logit_sd is not None:
-        found = folded(found, by_scan, _spreads(found, logit_sd), _classifier)
+        found = folded(found, by_scan, logit_sds_of(found, logit_sd), classifier_of)
     own = [setup_scans(setup, found, by_scan, pairs) for setup in SETUPS]
     setups = [one for one in own if one is not None and one.scan_ids]
     entries = [_entry(one) for one in setups]

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config import VALUE_METHODS
+from .beside_tables import classifier_of, logit_sds_of, pairs_of, scans_by_id
 from .cohort import Settings
 from .folds import LogitSd, folded
 from .game_cells import coalition_values, game, values_key
-from .summary import CAPTION, DISCLAIMER, _classifier, _settings, _spreads, clean, pairs_of, scans_by_id
+from .summary import CAPTION, DISCLAIMER, clean, settings_dict
 from .tables import Cell, cells
 
 SCHEMA_VERSION = 1
@@ -39,13 +40,13 @@ def games(
         one.setdefault((*values_key(cell), cell.key["target"]), cell)
     pairs, by_scan, values = pairs_of(found, None, None, targets), scans_by_id(scans), coalition_values(coalitions)
     made = []
-    spread = _spreads(found, logit_sd)
-    for cell in folded(list(one.values()), by_scan, spread, _classifier):
+    spread = logit_sds_of(found, logit_sd)
+    for cell in folded(list(one.values()), by_scan, spread, classifier_of):
         settings = Settings(*pairs[cell.key["target"]], seed, replicates)
         made.append(game(cell, values.get(values_key(cell), {}), by_scan, settings, levels))
     settings = Settings(seed=seed, replicates=replicates)
     out = {
         "schema_version": SCHEMA_VERSION, "caption": CAPTION, "disclaimer": DISCLAIMER,
-        "settings": _settings(settings, pairs), "games": made,
+        "settings": settings_dict(settings, pairs), "games": made,
     }  # fmt: skip
     return {name: clean(part) for name, part in out.items()}

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .answers import by_question
+from .beside_tables import classifier_of, logit_sds_of, pairs_of, scans_by_id
 from .claims import CLAIM_METHOD, Claim, decide
 from .cohort import USED, CellStatistics, Settings, analyse, is_margin
 from .comparisons import comparisons
 from .definitions import PRESETS
-from .folds import ByFold, LogitSd, folded, one_sd
+from .folds import LogitSd, folded, one_sd
 from .gates import checks_of
 from .geometry import confounding_dict
 from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
 from .mask_gate import perturbed_values
 from .ordinal import levels_of
 from .regions import REGION_ORDER
-from .tables import Cell, cells, columns
+from .tables import cells
 
 CAPTION = "What this model uses, not what causes pain."
 DISCLAIMER = "Research use only. Not a medical device."
@@ -61,13 +62,13 @@ def summary(
         raise ValueError(f"[summary] expected a definition of maps, got {map_definition!r}")
     found = cells(layers)
     pairs = pairs_of(found, positive, negative, targets)
-    spread = _spreads(found, logit_sd)
+    spread = logit_sds_of(found, logit_sd)
     by_scan = scans_by_id(scans)
-    found = folded(found, by_scan, spread, _classifier)
+    found = folded(found, by_scan, spread, classifier_of)
     analysed = []
     for cell in found:
         settings = Settings(*pairs[cell.key["target"]], seed, replicates, map_definition=map_definition)
-        analysed.append((analyse(cell, by_scan, settings, logit_sd=one_sd(spread[_classifier(cell)])), settings))
+        analysed.append((analyse(cell, by_scan, settings, logit_sd=one_sd(spread[classifier_of(cell)])), settings))
     every = [stats for stats, _ in analysed]
     perturbed = perturbed_values(guards)
     results = [(one, own, decide(one, own, checks_of(one, own, every, by_scan, perturbed))) for one, own in analysed]
@@ -75,7 +76,7 @@ def summary(
         "schema_version": SCHEMA_VERSION,
         "caption": CAPTION,
         "disclaimer": DISCLAIMER,
-        "settings": _settings(Settings(seed=seed, replicates=replicates, map_definition=map_definition), pairs),
+        "settings": settings_dict(Settings(seed=seed, replicates=replicates, map_definition=map_definition), pairs),
         "definitions": {name: d.as_dict() for name, d in PRESETS.items()},
         "scans": _scan_counts(by_scan),
         "answers": by_question([_answer(*r) for r in results if r[0].cell.key["method"] == CLAIM_METHOD]),
@@ -90,86 +91,7 @@ def claims_json(result: Mapping[str, Any]) -> bytes:
     return (json.dumps(result, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode("ascii")
 
 
-def _classifier(cell: Cell) -> tuple[str, str, str]:
-    """What tells the classifiers of a table apart: several setups may hold a model of one name and member."""
-    return cell.key["setup"], cell.key["model"], cell.key["member"]
-
-
-def _spreads(
-    found: Sequence[Cell], logit_sd: LogitSd
-) -> dict[tuple[str, str, str], float | ByFold | None]:
-    """The logit SD of every classifier of the cells, by fold where it is one model for each."""
-    out: dict[tuple[str, str, str], float | ByFold | None] = {}
-    classifiers = {_classifier(cell) for cell in found}
-    for one in sorted(classifiers):
-        own = "/".join(one)
-        if isinstance(logit_sd, Mapping):
-            named = next((key for key in _names(one) if key in logit_sd), "")
-            if named and sum(named in _names(other) for other in classifiers) > 1:
-                raise ValueError(f"[summary] expected a logit SD of {own}, for {named} means several; got {named}")
-            sd = logit_sd.get(named)
-        else:
-            sd = logit_sd
-        if any(x is not None and not x > 0 for x in (sd.values() if isinstance(sd, Mapping) else (sd,))):
-            raise ValueError(f"[summary] expected a logit SD > 0 for {own}, got {sd}")
-        out[one] = sd
-    return out
-
-
-def _names(classifier: tuple[str, str, str]) -> tuple[str, str, str]:
-    """Its names in `logit_sd`, the one that means no other first."""
-    setup, model, member = classifier
-    return f"{setup}/{model}/{member}", f"{model}/{member}", model
-
-
-def pairs_of(
-    found: Sequence[Cell],
-    positive: str | None,
-    negative: str | None,
-    targets: Mapping[str, tuple[str, str | None]] | None,
-) -> dict[str, tuple[str, str | None]]:
-    """(positive, negative) of every target of the cells; negative None: every other label."""
-    if (positive is None) != (negative is None):
-        raise ValueError(f"[summary] expected positive and negative or neither, got {positive!r} and {negative!r}")
-    out: dict[str, tuple[str, str | None]] = {}
-    for target in sorted({cell.key["target"] for cell in found}):
-        if positive is not None and negative is not None:
-            out[target] = positive, negative
-        elif targets is None:
-            out[target] = _split(target)
-        elif target in targets:
-            out[target] = targets[target][0], targets[target][1]
-        else:
-            raise ValueError(f"[summary] targets: expected the classes of {target!r}, got those of {sorted(targets)}")
-        if len(set(out[target])) != 2 or "" in out[target]:
-            raise ValueError(f"[summary] expected two different classes for {target!r}, got {out[target]}")
-    return out
-
-
-def _split(target: str) -> tuple[str, str | None]:
-    """("case", "control") from "margin:case-control", ("case", None) from "margin:case-rest"."""
-    kind, _, pair = target.partition(":")
-    names = pair.split("-")
-    if kind != "margin" or len(names) != 2:
-        raise ValueError(f"[summary] expected targets, for the classes of {target!r} cannot be told apart by '-'")
-    return names[0], None if names[1] == "rest" else names[1]
-
-
-def scans_by_id(scans: Any) -> dict[str, dict[str, Any]]:
-    """The rows of scans.parquet by scan_id, sorted by it. ValueError for missing columns and a scan_id twice."""
-    table = columns(scans)
-    missing = [name for name in ("scan_id", "subject", "label", "status") if name not in table]
-    if table and missing:
-        raise ValueError(f"[scans] expected the columns of docs/tables.md, missing: {', '.join(missing)}")
-    names = sorted(table)
-    rows = [dict(zip(names, values, strict=True)) for values in zip(*(table[n] for n in names), strict=True)]
-    out = {row["scan_id"]: row for row in sorted(rows, key=lambda r: str(r["scan_id"]))}
-    if len(out) != len(rows):
-        raise ValueError("[scans] expected every scan_id once")
-    return out
-
-
-def _settings(s: Settings, pairs: Mapping[str, tuple[str, str | None]]) -> dict[str, Any]:
+def settings_dict(s: Settings, pairs: Mapping[str, tuple[str, str | None]]) -> dict[str, Any]:
     """`positive` and `negative` are None where the targets compare different classes."""
     one = set(pairs.values()) or {(s.positive, s.negative)}
     positive, negative = one.pop() if len(one) == 1 else (None, None)

@@ -30,11 +30,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..beside_tables import classifier_of, logit_sds_of, pairs_of, scans_by_id
 from ..definitions import PRESETS
 from ..folds import LogitSd, folded, one_sd
 from ..inference import MIN_PER_CLASS, MIN_SUBJECTS
 from ..regions import NUM_REGIONS
-from ..summary import CAPTION, DISCLAIMER, _classifier, _spreads, clean, pairs_of, scans_by_id
+from ..summary import CAPTION, DISCLAIMER, clean
 from ..tables import Cell, cells
 from .calibration import REPLICATES, calibrations
 from .contrast_rows import class_contrasts
@@ -116,10 +117,10 @@ def frame_of(
     given = isinstance(layers, list) and layers and isinstance(layers[0], Cell)
     found: list[Cell] = layers if given else cells(layers)
     pairs = pairs_of(found, positive, negative, targets)
-    spread, by_scan = _spreads(found, logit_sd), scans_by_id(scans)
-    found = folded(found, by_scan, spread, _classifier)
+    spread, by_scan = logit_sds_of(found, logit_sd), scans_by_id(scans)
+    found = folded(found, by_scan, spread, classifier_of)
     analyses = [
-        analyses_of(cell, pairs[cell.key["target"]], one_sd(spread[_classifier(cell)]), map_definitions)
+        analyses_of(cell, pairs[cell.key["target"]], one_sd(spread[classifier_of(cell)]), map_definitions)
         for cell in found
     ]
     return make_frame(found, by_scan, analyses, site)
