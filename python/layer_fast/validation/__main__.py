@@ -1,7 +1,7 @@
 """Run the validation: what was planted is found, what was not is not. Resumable: stop it whenever you like.
 
     python -m layer_fast.validation --out benchmarks/results            every usual part
-    python -m layer_fast.validation --part tool --quick --out /tmp/v    a small run of one part
+    python -m layer_fast.validation --part tool --quick --out FOLDER   a small run of one part
 """
 
 from __future__ import annotations
