@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import bench_gpu_cohort as bench
+import layer_fast
 import page
 import page_gpu_cohort
 from layer_fast.engines import cuda
@@ -63,7 +64,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     (root / "hide" / "sitecustomize.py").write_text(HIDE)
     work, out = root / "work", root / "x.json"
     options = ["--device", "cpu", "--quick", "--commit", "abc", "--work", str(work), "--out", str(out)]
-    python = str(Path(gpu_cohort_inputs.__file__).resolve().parents[1] / "python")
+    python = str(Path(layer_fast.__file__).resolve().parents[1])  # the package under test, built in place or installed
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("LAYER_FAST_REQUIRE_CUDA", raising=False)
         sites = [str(root / "hide"), python, os.environ.get("PYTHONPATH", "")]
