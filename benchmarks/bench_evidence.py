@@ -113,7 +113,8 @@ def step(name: str, out: Path) -> None:
     from layer_fast import quantify
     from layer_fast.cli.compare import write_compare
     from layer_fast.cli.requantify import recompute
-    from layer_fast.cli.summary_files import classifier_facts, write_summary
+    from layer_fast.cli.run_facts import classifier_facts
+    from layer_fast.cli.summary_files import write_summary
     from layer_fast.quantify.tables import read_layers
 
     start, took = time.perf_counter(), {"cpu_s": 0.0}

@@ -10,7 +10,7 @@ import pytest
 from fake_tables import draw_phi, shapley_tables
 from layer_fast.fills import FILL_FACTS
 from layer_fast.quantify import PRESETS, map_region_rows, summary
-from layer_fast.quantify.gates import ELSEWHERE
+from layer_fast.quantify.claim.gate import ELSEWHERE
 from layer_fast.tables import (
     COALITION_COLUMNS,
     EVALUATED_COLUMNS,

@@ -12,8 +12,8 @@ import pytest
 from fake_tables import map_tables, shapley_tables
 from layer_fast.quantify import Settings, analyse, cells, split_at
 from layer_fast.quantify.beside_tables import scans_by_id
+from layer_fast.quantify.claim.top import top_layer
 from layer_fast.quantify.examples import choose_examples
-from layer_fast.quantify.top import top_layer
 from layer_fast.types import LAYERS
 
 TARGETS = {"margin:case-control": ("case", "control")}

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fake_tables import draw_phi, shapley_tables
 from layer_fast.quantify import Settings, analyse, cells, summary
-from layer_fast.quantify.geometry import adjusted_contrast
-from layer_fast.quantify.out_of_fold import auc_difference, fit_ridge, out_of_fold_scores, with_missing
+from layer_fast.quantify.claim.geometry import adjusted_contrast
+from layer_fast.quantify.claim.out_of_fold import auc_difference, fit_ridge, out_of_fold_scores, with_missing
 from layer_fast.validation.guard_tables import CONFOUNDED, GENUINE, cohort, geometry_fires
 
 NAME = "geometry_and_confounders"

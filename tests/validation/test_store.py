@@ -79,14 +79,17 @@ def test_results_of_another_rule_are_not_mixed_in(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_the_rule_is_known_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["fills.py", "quantify/cohort.py", "quantify/claim/rule.py", "quantify/stats/api.py"])
+def test_the_rule_is_known_by_its_text(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = store.rule_sha256()
-    folder = Path(store.quantify.__file__).parent
-    for source in folder.glob("*.py"):
-        (tmp_path / source.name).write_bytes(source.read_bytes())
-    monkeypatch.setattr(store.quantify, "__file__", str(tmp_path / "__init__.py"))
+    package = Path(store.quantify.__file__).parents[1]
+    for source in (package / "fills.py", *(package / "quantify").rglob("*.py")):
+        copied = tmp_path / source.relative_to(package)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_bytes(source.read_bytes())
+    monkeypatch.setattr(store.quantify, "__file__", str(tmp_path / "quantify" / "__init__.py"))
     assert store.rule_sha256() == own
-    (tmp_path / "claims.py").write_text("# another rule\n" + (tmp_path / "claims.py").read_text())
+    (tmp_path / place).write_text("# another rule\n" + (tmp_path / place).read_text())
     assert store.rule_sha256() != own
 
 

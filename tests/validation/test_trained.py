@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from layer_fast.types import LAYERS
-from layer_fast.validation import light, nulls, power, scoring, trained
+from layer_fast.validation import light, nulls, planted, power, scoring, trained
 
 pytest.importorskip("torch")
 SMALL = {"models": 1, "cohorts": 1, "effects": (3.0,), "train": 64, "profile": 20, "first_seed": 800_000}
@@ -48,9 +48,9 @@ def test_a_unit_of_the_power_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_oracle_auc_is_that_of_two_normal_quantities() -> None:
     from layer_fast.validation.training import auc
 
-    made = light.draw(trained.design(trained.DESIGNS["swe/muscle/mean"], 2.0), 4_000, 9)
-    held = trained.quantity(trained.DESIGNS["swe/muscle/mean"], made)
-    assert auc(held, made.is_case) == pytest.approx(trained.oracle_auc(2.0), abs=0.02)
+    made = light.draw(planted.design(planted.DESIGNS["swe/muscle/mean"], 2.0), 4_000, 9)
+    held = planted.quantity(planted.DESIGNS["swe/muscle/mean"], made)
+    assert auc(held, made.is_case) == pytest.approx(planted.oracle_auc(2.0), abs=0.02)
     case, control = held[made.is_case][:300], held[~made.is_case][:300]
     pairs = (case[:, None] > control).mean()
     both = np.concatenate([case, control])

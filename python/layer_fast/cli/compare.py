@@ -14,7 +14,7 @@ from ..report.terminal import grid
 from .quantify import definitions_of
 from .requantify import kept_tables
 from .result_files import layers_of, table_of, writing
-from .summary_files import classifier_facts, run_facts
+from .run_facts import classifier_facts, run_facts
 
 QUESTIONS = {"top_mean": "highest layer (mean)", "top_contrast": "largest class contrast", "muscle": "muscle or not"}
 

@@ -24,7 +24,7 @@ from ..report.style import plain
 from ..tables import EVALUATED_COLUMNS, LAYER_COLUMNS, arrow_schema
 from .quantify import definitions_of
 from .result_files import layers_of, opened, run_tables, table_of, writing, writing_to
-from .summary_files import cell_classes, model_classes, run_facts
+from .run_facts import cell_classes, model_classes, run_facts
 
 
 def run_requantify(results: Path, definitions: tuple[str, ...] | None, out: Path | None, *, as_json: bool) -> int:

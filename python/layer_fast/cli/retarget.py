@@ -18,7 +18,7 @@ from ..quantify.stored import rederive
 from ..quantify.stored.games import GAME_KEYS, Games
 from ..report.style import plain
 from .result_files import run_tables, table_of, writing_to
-from .summary_files import run_facts
+from .run_facts import run_facts
 
 
 def run_retarget(results: Path, target: str, out: Path | None, *, as_json: bool) -> int:

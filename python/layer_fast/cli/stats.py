@@ -49,7 +49,7 @@ def write_statistics(results: Path, by: Sequence[str] = (), long: Path | None = 
     from ..quantify import cells, claims_json
     from ..quantify.stats import frame_of, statistics_of, write_long
     from ..quantify.stats.resample import Plan
-    from .summary_files import classifier_facts
+    from .run_facts import classifier_facts
 
     with writing(results):
         target = None if long is None else check_out(long, *run_tables(results))

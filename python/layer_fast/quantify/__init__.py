@@ -2,13 +2,13 @@
 
 from .auc import Auc, subject_auc
 from .bins import bin_edges
-from .claims import Claim, decide
+from .claim.gate import Gate
+from .claim.rule import Claim, decide
 from .cohort import CellStatistics, Settings, analyse
 from .compare import compare
 from .definitions import PRESETS, Definition, definition
 from .families import FAMILIES, Family, family_of
 from .games_file import games
-from .gates import Gate
 from .guard_summary import guard_summary, guards_json
 from .hierarchies import HIERARCHY_PRESETS
 from .hierarchy import Hierarchy

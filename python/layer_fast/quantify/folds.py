@@ -9,31 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .auc import Auc, subject_auc
-
-if TYPE_CHECKING:
-    from .reduction import Reduction
-    from .tables import Cell
+from .reduction import Reduction
+from .tables import Cell, Folds
 
 Float = NDArray[np.float64]
 ByFold = Mapping[str, float | None]
 LogitSd = float | Mapping[str, "float | ByFold | None"] | None  # what statistics take: one, or by classifier (and fold)
 _POWER = {"map": 1, "map^2": 2}  # of the map in the units of a definition
-
-
-@dataclass(frozen=True, slots=True)
-class Folds:
-    """Of one cell. names: fold of every scan. logit_sd: of every fold's model on its training subjects, by fold; None
-    where the packages state none. sd: the same per scan, (scans,), None where there is none."""
-
-    names: tuple[str, ...]
-    logit_sd: dict[str, float | None]
-    sd: Float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import LAYERS
-from .gates import ELSEWHERE
+from .claim.gate import ELSEWHERE
 from .tables import to_float
 
 QUESTIONS = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..config import CAM_METHODS, GRADIENT_METHODS, VALUE_METHODS
 from ..types import LAYERS
-from .answers import rank
+from .claim.answers import rank
 from .cohort import USED
 from .folds import per_sd
 from .ordinal import members

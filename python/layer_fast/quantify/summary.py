@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from .answers import by_question
 from .beside_tables import classifier_of, logit_sds_of, pairs_of, scans_by_id
-from .claims import CLAIM_METHOD, Claim, decide
+from .claim.answers import by_question
+from .claim.gate import CLAIM_METHOD
+from .claim.gates import checks_of
+from .claim.geometry import confounding_dict
+from .claim.mask_gate import perturbed_values
+from .claim.rule import Claim, decide
 from .cohort import USED, CellStatistics, Settings, analyse, is_margin
 from .comparisons import comparisons
 from .definitions import PRESETS
 from .folds import LogitSd, folded, one_sd
-from .gates import checks_of
-from .geometry import confounding_dict
 from .inference import MIN_PER_CLASS, MIN_SUBJECTS, Interval, enough, valued
-from .mask_gate import perturbed_values
 from .ordinal import levels_of
 from .regions import REGION_ORDER
 from .tables import cells

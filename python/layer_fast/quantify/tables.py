@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .folds import Folds
 from .regions import NUM_REGIONS, ROW_OF
 
 CELL_KEYS = ("setup", "method", "model", "member", "fill", "target", "mask", "channel")
@@ -81,6 +80,17 @@ def _arrow_numbers(column: Any) -> NDArray[np.float64]:
     kind = str(column.type)
     whole = column.cast("uint8") if kind == "bool" else column
     return np.asarray(whole.cast("float64").fill_null(float("nan")).to_numpy(), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """Of one cell whose scans were explained by several models. names: fold of every scan. logit_sd: of every fold's
+    model on its training subjects, by fold; None where the packages state none. sd: the same per scan, (scans,), None
+    where there is none."""
+
+    names: tuple[str, ...]
+    logit_sd: dict[str, float | None]
+    sd: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True)

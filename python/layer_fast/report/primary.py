@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config import VALUE_METHODS
-from ..quantify.answers import rank
+from ..quantify.claim.answers import rank
 
 _QUESTION = ("setup", "method", "model", "member", "target", "mask", "channel")
 

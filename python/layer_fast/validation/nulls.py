@@ -22,7 +22,8 @@ import numpy as np
 from ..types import SETUP_CHANNELS, SETUPS
 from . import light, scoring, store
 from .bounds import clustered, share
-from .trained import Planted, design, model_of
+from .planted import Planted, design
+from .trained import model_of
 
 KINDS = ("permuted", "no_effect", "thickness")
 LAYERS_TAKEN = ("muscle", "deep_fat", "superficial_fat")

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from .bounds import share
+from .planted import DESIGNS, oracle_auc
 
 DEMANDED = {130: 0.92, 20: 0.98}  # number of subjects -> oracle AUC from which 95 % are asked
 GOAL = 0.95
@@ -18,13 +19,11 @@ def summarise(done: dict[str, dict[str, Any]]) -> dict[str, Any]:
     cells: one per design x effect x subjects: right, wrong, none (shares with bounds), ranked_first by method, median
     AUCs, gates that failed. demanded: right over the cells that must reach `GOAL`, together by number of subjects and
     effect. unresolved: claims of any layer over the cells whose layer the modality cannot resolve."""
-    from .trained import DESIGNS, SUBJECTS, oracle_auc
-
     groups: dict[tuple[str, float, int], list[dict[str, Any]]] = {}
     for unit in done.values():
         for cohort in unit["cohorts"]:
-            for n in SUBJECTS:
-                groups.setdefault((unit["design"], unit["effect_sd"], n), []).append(cohort["judged"][str(n)])
+            for n, judged in cohort["judged"].items():
+                groups.setdefault((unit["design"], unit["effect_sd"], int(n)), []).append(judged)
     order = sorted(groups, key=lambda k: (list(DESIGNS).index(k[0]), k[1], k[2]))
     cells = [_cell(key, groups[key], DESIGNS[key[0]].layer, DESIGNS[key[0]].claim) for key in order]
     demanded = []
@@ -41,8 +40,6 @@ def summarise(done: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _cell(key: tuple[str, float, int], found: list[dict[str, Any]], layer: str, claim: bool) -> dict[str, Any]:
-    from .trained import oracle_auc
-
     said, of = [one["driver"] for one in found], len(found)
     firsts = {m: sum(one["ranked_first"][m] == layer for one in found) for m in found[0]["ranked_first"]}
     return {

@@ -38,10 +38,13 @@ def identity(**designs: Any) -> dict[str, Any]:
 
 
 def rule_sha256() -> str:
-    """First 12 hex digits of the SHA-256 over the modules of `layer_fast.quantify` (name and text, sorted by name): a
-    change of any of them, if only of a comment, is another rule, so that a frozen rule cannot move unseen."""
-    folder = Path(quantify.__file__).parent
-    texts = [f"{path.name}\n{path.read_text(encoding='utf-8')}" for path in sorted(folder.glob("*.py"))]
+    """First 12 hex digits of the SHA-256 over `layer_fast.fills` and all modules of `layer_fast.quantify`, the rooms
+    inside it too (place and text, sorted by place): a change of any of them, if only of a comment, is another rule, so
+    that a frozen rule cannot move unseen."""
+    package = Path(quantify.__file__).parents[1]
+    modules = {path.relative_to(package).as_posix(): path for path in (package / "quantify").rglob("*.py")}
+    modules["fills.py"] = package / "fills.py"
+    texts = [f"{place}\n{modules[place].read_text(encoding='utf-8')}" for place in sorted(modules)]
     return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:12]
 
 

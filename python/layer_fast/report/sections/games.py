@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...quantify.answers import rank
+from ...quantify.claim.answers import rank
 from ..figures import axis, mark, scale_of
 from ..style import COLOURS, cell_order, column_scale, interval, region_title, setup_title
 from .words import distinct, words

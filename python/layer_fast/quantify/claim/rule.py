@@ -18,15 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fills import is_diagnostic
-from .cohort import CellStatistics, Settings, is_margin, region_values
-from .draws import Draws
-from .gates import ELSEWHERE, Gate, unchecked
-from .inference import ENOUGH, Interval, difference_interval, enough, permutation_p, valued
-from .regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
+from ...fills import is_diagnostic
+from ..cohort import CellStatistics, Settings, is_margin, region_values
+from ..draws import Draws
+from ..inference import ENOUGH, Interval, difference_interval, enough, permutation_p, valued
+from ..regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
+from .gate import CLAIM_METHOD, ELSEWHERE, Gate, unchecked
 from .top import top_layer
 
-CLAIM_METHOD = "layer_shapley"
 CANDIDATE, NONE, DESCRIPTIVE = "candidate driver", "no single driver", "descriptive ranking only"
 
 
@@ -57,7 +56,7 @@ class _Versus(NamedTuple):
 
 
 def decide(stats: CellStatistics, settings: Settings, checks: Mapping[str, Gate] | None = None) -> Claim:
-    """Apply the rule to one cell. checks: the gates that need more than the cell's own numbers (`gates.ELSEWHERE`) by
+    """Apply the rule to one cell. checks: the gates that need more than the cell's own numbers (`gate.ELSEWHERE`) by
     name; one that is not among them was not checked."""
     top = top_layer(stats)
     against = _versus(stats, top, settings)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cohort import Subjects
-from .regions import LAYER_ROWS, REGION_ORDER
-from .tables import Cell, to_float
+from ..cohort import Subjects
+from ..regions import LAYER_ROWS, REGION_ORDER
+from ..tables import Cell, to_float
 
 Float = NDArray[np.float64]
 Rows = Mapping[str, Mapping[str, Any]]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..fills import removes_content
-from .cohort import CellStatistics, Settings
-from .gates import ELSEWHERE, Gate
-from .regions import REGION_ORDER
-from .tables import CELL_KEYS
+from ...fills import removes_content
+from ..cohort import CellStatistics, Settings
+from ..regions import REGION_ORDER
+from ..tables import CELL_KEYS
+from .gate import ELSEWHERE, Gate
 from .top import top_layer
 
 NAME = "second_fill"
@@ -54,4 +54,3 @@ def second_fill(stats: CellStatistics, settings: Settings, others: Sequence[Cell
 def _differs_in_fill_only(a: CellStatistics, b: CellStatistics) -> bool:
     same = all(a.cell.key[name] == b.cell.key[name] for name in CELL_KEYS if name != "fill")
     return same and a.cell.key["fill"] != b.cell.key["fill"] and removes_content(b.cell.key["fill"])
-

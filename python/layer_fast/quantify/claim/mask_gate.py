@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .claims import CLAIM_METHOD
-from .cohort import CellStatistics
-from .folds import per_sd
-from .gates import Gate
-from .inference import enough, moments, valued
-from .regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
-from .tables import CELL_KEYS, columns
+from ..cohort import CellStatistics
+from ..folds import per_sd
+from ..inference import enough, moments, valued
+from ..regions import LAYER_ROWS, NUM_LABELS, REGION_ORDER
+from ..tables import CELL_KEYS, columns
+from .gate import CLAIM_METHOD, Gate
 from .top import top_layer
 
 NAME = "mask_sensitivity"

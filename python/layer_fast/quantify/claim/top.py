@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cohort import CellStatistics
-from .regions import LAYER_ROWS
+from ..cohort import CellStatistics
+from ..regions import LAYER_ROWS
 
 
 def top_layer(stats: CellStatistics) -> int | None:

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .auc import Z_TWO_SIDED
-from .draws import Draws
+from ..auc import Z_TWO_SIDED
+from ..draws import Draws
 
 Float = NDArray[np.float64]
 FOLDS, REPEATS = 5, 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..fills import FILLS, removes_content
-from .tables import CELL_KEYS
+from ...fills import FILLS, removes_content
+from ..tables import CELL_KEYS
 
 
 def by_question(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from .auc import Auc, subject_auc
-from .claims import CLAIM_METHOD
-from .cohort import CellStatistics, Settings, is_margin, margins_of
+from ..auc import Auc, subject_auc
+from ..cohort import CellStatistics, Settings, is_margin, margins_of
+from ..inference import ENOUGH, enough
+from ..regions import REGION_ORDER
+from ..tables import Cell
 from .confounders import Rows, adjusting_columns, confounder_sets
-from .gates import ELSEWHERE, NOT_CHECKED, Gate
-from .inference import ENOUGH, enough
+from .gate import CLAIM_METHOD, ELSEWHERE, NOT_CHECKED, Gate
 from .out_of_fold import auc_difference, out_of_fold_scores, standardised, with_missing
-from .regions import REGION_ORDER
-from .tables import Cell
 from .top import top_layer
 
 NAME = "geometry_and_confounders"
