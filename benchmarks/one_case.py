@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--no-oracle", action="store_true")
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")  # the rivals' own; ours are errors in the tests

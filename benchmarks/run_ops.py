@@ -135,7 +135,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, 3 rounds, one heap")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=21, help="turns of each contestant")
-    parser.add_argument("--seconds", type=float, default=4.0, help="a contestant that used this much has fewer turns")
+    parser.add_argument("--seconds", type=float, default=1.5, help="a contestant that used this much has fewer turns")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--resume", action="store_true", help="keep the cases that the file holds")
     parser.add_argument("--one-heap", action="store_true", help="default heap only")
