@@ -17,7 +17,7 @@ from .sections.games import games
 from .sections.guards import guards
 from .sections.layers import beside, methods
 from .sections.quality import calibration, geometry, quality, strips
-from .sections.record import banner, failures, provenance
+from .sections.record import about, banner, failures, provenance
 from .sections.statistics import statistics
 from .sections.words import named
 from .slices import Panel
@@ -47,6 +47,7 @@ def build(
         "caption": claims["caption"],
         "disclaimer": claims["disclaimer"],
         "totals": claims["scans"],
+        "about": about(cells),
         "banner": banner(run, scans),
         "answers": cards,
         "gate_tables": gate_tables(cards),

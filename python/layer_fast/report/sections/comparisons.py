@@ -29,7 +29,8 @@ def comparisons(claims: dict[str, Any]) -> list[dict[str, Any]]:
         difference = c.get("difference") or {"estimate": None, "low": None, "high": None}
         picture, digits = scales[_group(c)]
         text = interval(difference, 3, digits)
-        unit = f"{units[c['definition']]}; " if c["method"] == METHODS[0] else ""
+        kept = f"range {claims['definitions'][c['definition']]['range'].partition(';')[0]}"
+        unit = units[c["definition"]] if c["method"] == METHODS[0] else kept
         out.append(
             {
                 **c, "title": f"{setup_title(c['setup'])} {which}".strip(), "method_title": method_title(c["method"]),

@@ -108,5 +108,5 @@ def _bars(entry: dict[str, Any], said: dict[str, Any], drawn: tuple[Scale, float
         rows.append({"title": words(name), "colour": COLOURS[name], "text": text, "top": name == entry["top_layer"],
                      "median": number(medians[name], 2, size),
                      "figure": mark(_part(said["layers"][name]), scale, COLOURS[name], text)})  # fmt: skip
-    return {"title": setup_title(entry["setup"]), "units": entry["units"], "rows": rows, "axis": axis(scale),
+    return {"title": setup_title(entry["setup"]), "units": f"this scan, {entry['units']}", "rows": rows, "axis": axis(scale),
             "median_of": said["true"] if side != "all" and said["true"] else "all"}  # fmt: skip

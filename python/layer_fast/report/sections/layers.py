@@ -12,14 +12,16 @@ from ..style import (
     column_scale,
     interval,
     map_definition,
+    power_of_ten,
     region_title,
     setup_title,
     shown,
     shown_title,
 )
-from .words import distinct, method_title, words
+from .words import counted, distinct, method_title, words
 
 _BESIDE = ("layer_shapley", "gradcam")
+_ONLY = "Descriptive only: "  # how the text of a claim goes on that cannot be one
 _SMALL = 96  # pixels of a small multiple
 _PANELS = 3  # setups side by side
 Regions = dict[tuple[str, str], dict[str, Any]]
@@ -30,25 +32,27 @@ def regions_of(cell: dict[str, Any]) -> Regions:
 
 
 def methods(cells: list[dict[str, Any]], definitions: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every method with its cells: rows of regions, each with its bar and numbers."""
-    return [
-        {
-            "name": name,
-            "title": method_title(name),
-            "cells": [_cell(c, definitions[c["definition"]]["pooling"]) for c in cells if c["method"] == name],
-        }
-        for name in dict.fromkeys(c["method"] for c in cells)
-    ]
+    """Every method with its cells: rows of regions, each with its bar and numbers; and why it supports no claim, once."""
+    out = []
+    for name in dict.fromkeys(c["method"] for c in cells):
+        own = [c for c in cells if c["method"] == name]
+        only = dict.fromkeys("".join(c["claim"]["text"].partition(_ONLY)[1:]) for c in own)
+        out.append({"name": name, "title": method_title(name), "only": " ".join(only).replace(name, "this method"),
+                    "cells": [_cell(c, definitions[c["definition"]]["pooling"]) for c in own]})  # fmt: skip
+    return out
 
 
 def _cell(cell: dict[str, Any], pooling: str) -> dict[str, Any]:
     regions = regions_of(cell)
     parts = {key: shown(cell, regions[key]) for key in ROWS}
     scale, size = scale_of(parts.values()), column_scale(list(parts.values()))
+    contrast = column_scale([r["contrast"] for r in cell["regions"]])
+    unit, times = power_of_ten(contrast)
     rows = []
     for key in ROWS:
         text = interval(parts[key], 3, size)
         rows.append({**regions[key], "title": region_title(*key), "colour": colour(*key), "text": text,
+                     "d": interval(_divided(regions[key]["contrast"], unit), 3, contrast / unit),
                      "figure": mark(parts[key], scale, colour(*key), text)})  # fmt: skip
     return {
         **cell,
@@ -58,9 +62,15 @@ def _cell(cell: dict[str, Any], pooling: str) -> dict[str, Any]:
         "axis": axis(scale),
         "is_map": map_definition(cell) is not None,
         "pooling": pooling,
-        "scale": column_scale([r["contrast"] for r in cell["regions"]]),
+        "scale": contrast,
+        "times": times,
+        "said": counted(cell["claim"]["text"]).partition(_ONLY)[0].strip(),
         "tops": [(name, words(top)) for name, top in sorted(cell["top_by_definition"].items())],
     }
+
+
+def _divided(part: dict[str, Any], unit: float) -> dict[str, Any]:
+    return {n: None if part[n] is None else part[n] / unit for n in ("estimate", "low", "high")}
 
 
 def beside(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -33,16 +33,16 @@ def quality(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def strips(scans: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Subject-mean margins of both classes as dots, a row per setup; None where no setup has any."""
-    found = [(setup_title(s), *_margins(scans, s, pair)) for s, pair in classes_of(cells).items()]
-    found = [row for row in found if row[1] or row[2]]
+    found = [(setup_title(s), pair, *_margins(scans, s, pair)) for s, pair in classes_of(cells).items()]
+    found = [row for row in found if row[2] or row[3]]
     if not found:
         return None
-    values = [m for _, case, control in found for m in (*case, *control)]
+    values = [m for *_, case, control in found for m in (*case, *control)]
     scale = scale_of([{"estimate": m, "low": None, "high": None} for m in values], width=_WIDTH)
     rows = []
-    for title, case, control in found:
+    for title, pair, case, control in found:
         rows.append({"title": title, "case": dots(case, scale, 13), "control": dots(control, scale, 31),
-                     "texts": [_range(case), _range(control)]})  # fmt: skip
+                     "texts": [_range(case), _range(control)], "names": [pair.positive, pair.negative or "all others"]})  # fmt: skip
     return {"rows": rows, "axis": axis(scale), "width": _WIDTH, "height": _ROW,
             "case_colour": CASE_COLOUR, "control_colour": CONTROL_COLOUR}  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .words import USED, cell_name, named
 
+NAMED = 4  # models or masks named in the head of the page
 LISTED_SCANS = 50  # bad scans named in the report; scans.parquet has them all
 
 
@@ -28,7 +29,18 @@ def banner(run: dict[str, Any], scans: list[dict[str, Any]]) -> str:
     waiting = sum(row["status"] == "pending" for row in scans)
     if run.get("complete") is True and not waiting:
         return ""
-    return f"This run is not complete: {waiting} of {len(scans)} scans have not been run. The numbers will change."
+    left = f"{waiting} of {len(scans)} scans have not been run" if waiting else "it has not ended"
+    return f"This run is not complete: {left}. The numbers will change."
+
+
+def about(cells: list[dict[str, Any]]) -> str:
+    """The classifiers and layer masks of the cells in a sentence, at most `NAMED` of each."""
+    said = []
+    for title, name in (("Classifiers", "model"), ("Layer masks", "mask")):
+        own = list(dict.fromkeys(cell[name] for cell in cells))
+        more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
+        said.append(f"{title}: {', '.join(own[:NAMED])}{more}.")
+    return " ".join(said) if cells else ""
 
 
 def provenance(claims: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,11 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def counted(text: str) -> str:
+    """The text of an answer with "1 are not checked" as one says it."""
+    return text.replace("; 0 are not checked", "").replace("; 1 are not checked", "; 1 is not checked")
+
+
 def method_title(name: str) -> str:
     return METHOD_TITLES.get(name, name)
 
