@@ -8,7 +8,8 @@ from typing import Any
 from ..types import LAYERS
 from .primary import primary
 from .sections.answers import answers, gate_tables
-from .sections.comparisons import comparisons
+from .sections.classes import class_names
+from .sections.comparisons import comparisons, not_made
 from .sections.definitions import definitions
 from .sections.examples import examples
 from .sections.fills import fills
@@ -50,8 +51,10 @@ def build(
         "about": about(cells),
         "banner": banner(run, scans),
         "answers": cards,
+        "classes": class_names(raw),
         "gate_tables": gate_tables(cards),
         "comparisons": comparisons(claims),
+        "not_made": not_made(claims),
         "beside": beside(cells),
         "methods": methods(cells, claims["definitions"]),
         "fills": fills(claims),

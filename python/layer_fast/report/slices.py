@@ -106,7 +106,7 @@ def _spacing(spacing_mm: NDArray[Any] | None) -> tuple[float, float] | None:
 
 
 def _size(shape: tuple[int, ...], spacing: tuple[float, float] | None) -> tuple[int, int]:
-    """Pixels (width, height) on the page, HEIGHT high, in the proportions of the millimetres (unknown: of the voxels)."""
+    """Pixels (width, height) on the page, HEIGHT high, in the proportions of the millimetres (not known: voxels)."""
     dy, dx = spacing or (1.0, 1.0)
     return max(1, round(HEIGHT * shape[1] * dx / (shape[0] * dy))), HEIGHT
 
@@ -164,7 +164,8 @@ def _speed(swe: NDArray[Any]) -> tuple[Rgb, str, tuple[str, str, str] | None]:
     if np.isnan(low):
         return picture, "shear wave: no valid voxel in this slice", None
     stops = ",".join("#" + "".join(f"{round(255 * c):02x}" for c in colours(k / 4)[:3]) for k in range(5))
-    return picture, "shear wave speed in m/s, layer borders white, holes dark grey", (f"{low:.1f}", f"{high:.1f}", stops)
+    text = "shear wave speed in m/s, layer borders white, holes dark grey"
+    return picture, text, (f"{low:.1f}", f"{high:.1f}", stops)
 
 
 def _heat(ground: Rgb, values: Rgb) -> tuple[Rgb, str]:

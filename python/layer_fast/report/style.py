@@ -54,7 +54,7 @@ ROWS: tuple[tuple[str, str], ...] = (
 
 def region_title(kind: str, name: str) -> str:
     """The name in words; groups are marked, since one has the name of a layer."""
-    text = name.replace("_", " ")
+    text = name.replace("non_muscle", "non-muscle").replace("_", " ")
     return f"{text} (group)" if kind == "group" else text
 
 

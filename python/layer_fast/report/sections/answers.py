@@ -7,7 +7,7 @@ from typing import Any
 
 from ...quantify.claim.gate import NOT_CHECKED
 from ..style import cell_order, column_scale, interval, number, setup_title
-from .words import CELL, distinct, named, sentence, words
+from .words import CELL, distinct, named, sentence, with_detail, words
 
 GATE_TITLES = {
     "exposure": "predictions out of sample",
@@ -105,7 +105,7 @@ def gate_tables(cards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             gates = [next((g for g in a["gates"] if g["name"] == name), None) for a in part]
             asked = next(g["threshold"] for g in gates if g is not None)
             rows.append({"title": _title(name), "asked": asked, "gates": [_gate(g) for g in gates]})
-        out.append({"columns": [f"{a['title']} {a['which']}".strip() for a in part], "rows": rows})
+        out.append({"columns": [with_detail(a["title"], a["which"]) for a in part], "rows": rows})
     return out
 
 

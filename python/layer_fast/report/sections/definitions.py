@@ -97,6 +97,6 @@ def _skipped(cells: list[dict[str, Any]]) -> list[dict[str, str]]:
     by_reason: dict[str, dict[str, None]] = {}
     for cell in cells:
         for one in cell["not_compared"]:
-            why = re.sub(r"^\w+ needs ", "it needs ", one["why"])  # its own name would make each reason another
+            why = re.sub(r"^\w+ needs ", "needs ", one["why"])  # its own name would make each reason another
             by_reason.setdefault(why, {})[one["definition"]] = None
     return [{"definitions": ", ".join(names), "why": why} for why, names in by_reason.items()]

@@ -9,7 +9,7 @@ from ..figures import axis, mark, scale_of
 from ..primary import other_fills
 from ..style import ROWS, cell_order, colour, column_scale, interval, region_title, setup_title
 from .layers import regions_of
-from .words import counted, distinct, words
+from .words import counted, distinct, with_detail, words
 
 _METHOD = "layer_shapley"
 _SMALL = 130
@@ -42,7 +42,7 @@ def _table(cells: list[dict[str, Any]], which: str, lines: list[str]) -> dict[st
             marks.append({"text": text, "figure": mark(part, scale, colour(*key), text)})
         rows.append({"title": region_title(*key), "colour": colour(*key), "marks": marks})
     return {
-        "title": f"{setup_title(cells[0]['setup'])} {which}".strip(),
+        "title": with_detail(setup_title(cells[0]['setup']), which),
         "columns": [c["fill"] for c in cells],
         "tops": [words(c["claim"]["top"]) for c in cells],
         "axis": axis(scale),

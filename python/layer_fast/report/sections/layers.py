@@ -18,7 +18,7 @@ from ..style import (
     shown,
     shown_title,
 )
-from .words import counted, distinct, method_title, words
+from .words import counted, distinct, method_title, with_detail, words
 
 _BESIDE = ("layer_shapley", "gradcam")
 _ONLY = "Descriptive only: "  # how the text of a claim goes on that cannot be one
@@ -32,7 +32,7 @@ def regions_of(cell: dict[str, Any]) -> Regions:
 
 
 def methods(cells: list[dict[str, Any]], definitions: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every method with its cells: rows of regions, each with its bar and numbers; and why it supports no claim, once."""
+    """Every method with its cells: rows of regions, each with its bar and numbers; once, why it supports no claim."""
     out = []
     for name in dict.fromkeys(c["method"] for c in cells):
         own = [c for c in cells if c["method"] == name]
@@ -85,7 +85,7 @@ def beside(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
         groups.setdefault(tuple(cell[name] for name in key), []).append(cell)
     both = [found for found in groups.values() if len(found) == len(_BESIDE)]
     extra = distinct([found[0] for found in both])
-    titles = [f"{setup_title(f[0]['setup'])} {e}".strip() for f, e in zip(both, extra, strict=True)]
+    titles = [with_detail(setup_title(f[0]['setup']), e) for f, e in zip(both, extra, strict=True)]
     tables = []
     for start in range(0, len(both), _PANELS):
         part, panel_cells = both[start : start + _PANELS], []

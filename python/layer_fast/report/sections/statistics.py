@@ -7,7 +7,7 @@ from typing import Any
 from ...types import LAYERS
 from ..primary import primary
 from ..style import cell_order, column_scale, interval, number, region_title
-from .words import cell_name, distinct, words
+from .words import cell_name, distinct, with_detail, words
 
 _METHOD = "layer_shapley"
 _GROUPS = ("layer_shapley", "mean_minmax_volume")  # definitions whose groups are set against each other here
@@ -18,7 +18,7 @@ def statistics(stats: dict[str, Any]) -> dict[str, Any]:
     """Class contrasts of the Shapley values, pairs of groups in every analysis, strata; each with its families."""
     analyses = sorted((a for a in primary(stats["analyses"]) if not a["channel"]), key=cell_order)
     extra = distinct(analyses)
-    titled = [{**a, "title": f"{cell_name(a)} {text}".strip()} for a, text in zip(analyses, extra, strict=True)]
+    titled = [{**a, "title": with_detail(cell_name(a), text)} for a, text in zip(analyses, extra, strict=True)]
     own = [a for a in titled if a["method"] == _METHOD]
     return {
         "contrasts": [_contrasts(a) for a in own],
