@@ -30,14 +30,18 @@ class Scale:
         return round(PAD + (self.width - 2 * PAD) * (inside - self.low) / (self.high - self.low), 1)
 
     def ticks(self) -> list[dict[str, Any]]:
-        """Round values of the scale with their pixels, the origin among them."""
+        """Round values of the scale with their pixels, the origin among them; two at least, for one tells no scale."""
         step = _step((self.high - self.low) / (self.width / 40))
-        if (self.high - self.low) / step < 2:  # one tick, or two by luck, tell no scale
+        values = self._round(step)
+        if len(values) < 2:
             step = _step(step / 2.5)
-        first, last = math.ceil((self.low - self.origin) / step), math.floor((self.high - self.origin) / step)
+            values = sorted({self.origin, max(self._round(step), key=lambda v: abs(v - self.origin))})
         digits = max(0, -math.floor(math.log10(step)))
-        values = [self.origin + k * step for k in range(first, last + 1)]
         return [{"x": self.x(v), "text": _tick(v, digits)} for v in values]
+
+    def _round(self, step: float) -> list[float]:
+        first, last = math.ceil((self.low - self.origin) / step), math.floor((self.high - self.origin) / step)
+        return [self.origin + k * step for k in range(first, last + 1)]
 
 
 def scale_of(parts: Iterable[Mapping[str, Any]], *, origin: float = 0.0, width: int = WIDTH) -> Scale:

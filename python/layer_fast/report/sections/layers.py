@@ -10,6 +10,7 @@ from ..style import (
     cell_title,
     colour,
     column_scale,
+    has_contrast,
     interval,
     map_definition,
     power_of_ten,
@@ -93,12 +94,18 @@ def beside(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
             panel_cells += sorted(found, key=lambda c: _BESIDE.index(c["method"]))
         tables.append({
             "titles": titles[start : start + _PANELS],
-            "columns": ["Shapley: D" if c["method"] == _BESIDE[0] else "Grad-CAM" for c in panel_cells],
+            "columns": [_column(c) for c in panel_cells],
             "axes": [axis(scales[c["method"]][0]) for c in panel_cells],
             "rows": [_small_row(k, panel_cells, scales) for k in ROWS],
             "tops": [_tops(found) for found in part],
         })  # fmt: skip
     return tables
+
+
+def _column(cell: dict[str, Any]) -> str:
+    if cell["method"] != _BESIDE[0]:
+        return method_title(cell["method"])
+    return "Shapley: D" if has_contrast(cell) else "Shapley: mean"
 
 
 def _shared(cells: list[dict[str, Any]]) -> tuple[Scale, float]:
