@@ -16,6 +16,7 @@ from layer_fast.report import write_report
 from layer_fast.report.sections.answers import answers, gate_tables
 from layer_fast.report.sections.guards import guards
 from layer_fast.report.sections.layers import beside
+from layer_fast.report.sections.quality import strips
 from report.fake_further import confounding, guard_entries, write_further
 from report.fake_results import make_results
 
@@ -154,6 +155,18 @@ def test_quality_has_calibration_and_geometry(html: str, results: Path) -> None:
     assert "0.25 [0.05, 0.45] thickness of 6 layers, log_volume" in text
     assert "D of deep fat with thickness, bmi held fixed: 0.375" in text
     assert "12 subjects, " in text
+
+
+def test_many_subjects_are_histograms_and_few_are_dots() -> None:
+    cells = [{"setup": "bmode", "positive": "case", "negative": "control", "levels": None}]
+    scans = [{"scan_id": f"s{i}", "subject": f"p{i}", "label": ("case", "control")[i % 2], "status": "ok",
+              "margin_bmode": i / 10} for i in range(122)]  # fmt: skip
+    few, many = strips(scans[:120], cells), strips(scans, cells)
+    assert few is not None and many is not None
+    assert (few["binned"], few["rows"][0]["shape"], few["rows"][0]["case"].count("M")) == (False, "dots", 60)
+    assert (many["binned"], many["rows"][0]["shape"], many["rows"][0]["case"].count("M")) == (True, "area", 1)
+    assert many["rows"][0]["names"] == ["case", "control"]
+    assert many["rows"][0]["texts"][0] == "61 subjects, 0.00 to 12.00, median 6.00"
 
 
 def test_statistics_and_games_show_their_numbers(html: str) -> None:

@@ -54,7 +54,8 @@ def test_the_number_of_a_gate_says_what_it_is(name: str, value: Any, said: str) 
 
 
 def test_a_gate_that_was_not_checked_says_what_it_needs(claims: dict[str, Any], text: str) -> None:
-    cells = [g for t in gate_tables(answers(claims)) for r in t["rows"] for g in r["gates"] if g["state"] == "unchecked"]
+    rows = [row for table in gate_tables(answers(claims)) for row in table["rows"]]
+    cells = [gate for row in rows for gate in row["gates"] if gate["state"] == "unchecked"]
     assert len(cells) == 9
     assert {g["reason"].split()[0] for g in cells} == {"needs"}
     assert text.count("not checked: needs --guards mask_perturbation") == 3

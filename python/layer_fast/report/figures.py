@@ -80,7 +80,7 @@ def dots(values: Iterable[float], scale: Scale, y: float) -> str:
 
 
 def bins(values: Iterable[float], scale: Scale) -> list[int]:
-    """How many values lie in each bin of BIN pixels over the scale, edges to the bin on their right, the last one in."""
+    """How many values lie in each bin of BIN pixels over the scale, edges to the bin on their right, the last in."""
     found = [0] * math.ceil((scale.width - 2 * PAD) / BIN)
     for value in values:
         found[min(int((scale.x(value) - PAD) // BIN), len(found) - 1)] += 1
