@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,12 @@ def test_the_card_has_the_contrast_of_the_top_and_the_next_layer(claims: dict[st
         assert (float(found[2]), float(found[4])) == pytest.approx((d[first], d[second]), abs=6e-4)
 
 
+def test_effects_stand_on_the_page(claims: dict[str, Any], text: str) -> None:
+    effects = [card["effect"] for card in answers(claims)]
+    assert all(effects) and [text.count(effect) for effect in effects] == [1, 1, 1]
+    assert text.index(effects[2]) < text.index("gate, and what it asks")
+
+
 def test_without_a_contrast_the_card_has_no_effect(claims: dict[str, Any]) -> None:
     bare = copy.deepcopy(claims)
     for cell in bare["cells"]:
@@ -99,6 +106,21 @@ def test_comparisons_that_cannot_be_made_are_named(claims: dict[str, Any]) -> No
         "This run has no setup B-mode and shear wave, so that muscle against non-muscle stands here for others only."
     ]
     assert len(not_made({**claims, "comparisons": []})) == 2
+
+
+def test_the_page_says_what_it_cannot_compare_and_shows_means_without_labels(results: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(results, tmp_path / "copy"))
+    found = json.loads((folder / "claims.json").read_text())
+    found["comparisons"] = [c for c in found["comparisons"] if c["setup"] != "both"]
+    gate = found["answers"][0]["gates"][0] | {"passed": False, "value": None, "reason": "no number here"}
+    found["answers"][0]["gates"][0] = gate
+    for cell in found["cells"]:
+        cell |= {"n_case": 0, "n_control": 0}
+    (folder / "claims.json").write_text(json.dumps(found))
+    html = write_report(folder).read_text(encoding="utf-8")
+    assert not_made(found)[0] in html
+    assert '<b>✗</b> <span class="soft">no number here</span>' in html.replace("  ", " ")
+    assert html.count(">Shapley: mean<") == 3 and ">Shapley: D<" not in html
 
 
 def test_the_classes_have_their_names_where_all_setups_agree(claims: dict[str, Any], text: str) -> None:
