@@ -92,6 +92,9 @@ def test_shapley_beside_saliency_shares_a_scale_per_method(claims: dict[str, Any
     assert table["axes"][0] == table["axes"][2] == table["axes"][4] != table["axes"][1]
     assert len(table["rows"]) == 11
     assert beside([c for c in cells if c["method"] != "gradcam"]) == []
+    two = beside([*cells, *({**c, "model": "other"} for c in cells)])
+    assert [[line.partition(":")[0] for line in t["tops"]] for t in two] == [t["titles"] for t in two]
+    assert len({title for t in two for title in t["titles"]}) == 6
     last = next(c for c in cells if c["setup"] == "both" and c["method"] == "layer_shapley")
     high = {**last, "regions": [{**r, "contrast": {**r["contrast"], "estimate": 50.0}} for r in last["regions"]]}
     table = beside([high if c is last else c for c in cells])[0]

@@ -97,7 +97,7 @@ def beside(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "columns": [_column(c) for c in panel_cells],
             "axes": [axis(scales[c["method"]][0]) for c in panel_cells],
             "rows": [_small_row(k, panel_cells, scales) for k in ROWS],
-            "tops": [_tops(found) for found in part],
+            "tops": [_tops(found, title) for found, title in zip(part, titles[start:], strict=False)],
         })  # fmt: skip
     return tables
 
@@ -125,13 +125,12 @@ def _small_row(
     return {"title": region_title(*key), "colour": colour(*key), "marks": marks}
 
 
-def _tops(found: list[dict[str, Any]]) -> str:
+def _tops(found: list[dict[str, Any]], title: str) -> str:
     """Which layer each of the two puts first."""
     tops = []
     for cell in sorted(found, key=lambda c: _BESIDE.index(c["method"])):
         layers = [(shown(cell, r)["estimate"], r["region"]) for r in cell["regions"] if r["region_kind"] == "layer"]
         known = [(value, name) for value, name in layers if value is not None]
         tops.append(words(max(known, key=lambda v: v[0])[1]) if known else "none")
-    title = setup_title(found[0]["setup"])
     return f"{title}: both put {tops[0]} first" if tops[0] == tops[1] else (
         f"{title}: Shapley values put {tops[0]} first, Grad-CAM {tops[1]}")  # fmt: skip
