@@ -138,6 +138,12 @@ def test_every_head_names_models_and_masks(claims: dict[str, Any], text: str) ->
     assert about([]) == ""
 
 
+def test_every_status_is_explained(text: str) -> None:
+    found = text.split(" Failures and flags ", 1)[1].split("Scans without numbers")[0]
+    assert "failed 1 no numbers: the software or the machine is at fault" in found
+    assert "ok 48 numbers quarantined 1 no numbers: the input is at fault" in found
+
+
 def test_the_banner_says_what_is_missing() -> None:
     waiting = [{"status": "pending"}, {"status": "ok"}]
     assert banner({"complete": True}, waiting[1:]) == ""

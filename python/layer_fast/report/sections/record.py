@@ -8,6 +8,13 @@ from typing import Any
 
 from .words import USED, cell_name, named
 
+_MEANING = {
+    "ok": "numbers",
+    "ok_degraded": "numbers, but the model was not made for such a scan",
+    "quarantined": "no numbers: the input is at fault",
+    "failed": "no numbers: the software or the machine is at fault",
+    "pending": "not run yet",
+}
 NAMED = 4  # models or masks named in the head of the page
 LISTED_SCANS = 50  # bad scans named in the report; scans.parquet has them all
 
@@ -16,7 +23,7 @@ def failures(claims: dict[str, Any], scans: list[dict[str, Any]], cells: list[di
     """Counts by status, the scans without numbers, and every flag and exclusion with how often it was met."""
     bad = [row for row in scans if row["status"] not in USED]
     return {
-        "counts": sorted(claims["scans"]["by_status"].items()),
+        "counts": [(name, n, _MEANING.get(name, "")) for name, n in sorted(claims["scans"]["by_status"].items())],
         "bad_scans": bad[:LISTED_SCANS],
         "bad_total": len(bad),
         "flags": sorted(_flags(row["flags"] for row in scans).items()),
