@@ -45,7 +45,7 @@ bench: rivals
 
 # For a GPU machine, also one that reaches no package registry: docs/guides/gpu.md. The same command goes on where it ended.
 gpu-engines:
-	PYTHONPATH=$(CURDIR)/python:$(LAYER_FAST_TRT_SITE) $(GPU_PYTHON) benchmarks/bench_gpu_engines.py
+	PYTHONPATH=$(CURDIR)/python$(GPU_SITE)$(TRT_SITE) $(GPU_PYTHON) benchmarks/bench_gpu_engines.py
 
 # About an hour and a half on two cores, goes on where it stopped; the trained networks need torch.
 validate: $(STAMP)/test

@@ -28,6 +28,7 @@ from page_gpu_ops import table
 
 RESULT = Path(__file__).resolve().parent / "results" / "gpu_ops.json"
 ROUNDS, LEAST_ROUNDS, MOST_SECONDS = 30, 5, 2.0
+COPIED = 1 << 28  # numbers of 4 bytes
 Found = dict[str, Any]
 Timer = Callable[[Callable[[], Any]], list[float]]
 
@@ -58,7 +59,7 @@ def facts(cupy: Any, timer: Timer, absent: dict[str, str], torch: Any) -> Found:
 
 def copy_bandwidth(cupy: Any, timer: Timer) -> float:
     """GB/s of a copy inside the card's memory, read and written bytes, the median of several of 1 GiB."""
-    source, target = cupy.ones(1 << 28, np.float32), cupy.empty(1 << 28, np.float32)
+    source, target = cupy.ones(COPIED, np.float32), cupy.empty(COPIED, np.float32)
     milliseconds = float(np.median(timer(lambda: cupy.copyto(target, source))))
     return round(2 * source.nbytes / milliseconds / 1e6, 1)
 

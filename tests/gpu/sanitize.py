@@ -3,8 +3,8 @@
 First each tool must find the fault planted for it (cpp/tests/cuda_faults.cu), else its silence would mean nothing.
 Needs a GPU, nvcc, compute-sanitizer and CuPy. Writes benchmarks/results/gpu_sanitize.json after every step and goes on
 from there when called again on the same commit (--fresh starts again): the planted fault, then each part of the shapes,
-is a step of its own, and none is begun after --minutes. Ends with 1 where a tool reports an error or misses its fault, or
-where something is left to do.
+is a step of its own, and none is begun after --minutes. Ends with 1 where a tool reports an error or misses its fault,
+or where something is left to do.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,68 @@ def test_it_goes_on_where_it_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     bench.run(kit(), again, timer, path, 60)
     assert begun == ["bad"], "what is good stays, what failed is tried again"
     assert bench.earlier(path, MACHINE | {"commit": "other"}) == {}
+
+
+class FakeCupy(types.ModuleType):
+    """NumPy under CuPy's name, with a card and events that say what CuPy's say."""
+
+    float32, __version__ = np.float32, "14"
+
+    def __init__(self) -> None:
+        super().__init__("cupy")
+        clock = iter(range(10**9))
+
+        class Event:
+            def record(self) -> None:
+                self.at = next(clock)
+
+            def synchronize(self) -> None:
+                assert self.at
+
+        properties = {"name": b"a card", "major": 9, "minor": 0, "multiProcessorCount": 132, "totalGlobalMem": 10**9}
+        runtime = types.SimpleNamespace(
+            getDeviceProperties=lambda _: properties, driverGetVersion=lambda: 13000, deviceSynchronize=lambda: None
+        )
+        self.cuda = types.SimpleNamespace(
+            runtime=runtime, Event=Event, get_elapsed_time=lambda a, b: 0.001 * (b.at - a.at)
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a GPU, CuPy, and nothing else."""
+    cupyx = types.ModuleType("cupyx.scipy")
+    cupyx.ndimage = ndimage  # type: ignore[attr-defined]
+    for name, module in (("cupy", FakeCupy()), ("cupyx", types.ModuleType("cupyx")), ("cupyx.scipy", cupyx)):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(ops, "build_info", lambda: {"cuda_emulated": False, "cuda_devices": 1, "cuda_reason": ""})
+    monkeypatch.setattr(bench, "COPIED", 1000)
+    monkeypatch.setattr(bench, "Kit", lambda *libraries: Kit(*libraries, (64, 48, 32), (32, 32, 32)))
+
+
+@pytest.mark.usefixtures("card")
+def test_the_whole_command_runs_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "found.json"
+    assert bench.main(["--out", str(out), "--seconds", "-1"]) == 0
+    assert "out of time" in capsys.readouterr().out and not out.exists()
+    assert bench.main(["--out", str(out)]) == 0
+    said, held = capsys.readouterr().out, json.loads(out.read_text())
+    assert "Absent: torch: " in said and held["machine"]["torch"] is None and held["machine"]["copy_gb_per_s"] > 0
+    assert len(held["cases"]) > 35 and all(entry["ms"]["rounds"] == bench.ROUNDS for entry in held["cases"].values())
+    before = out.stat().st_mtime_ns
+    assert bench.main(["--out", str(out)]) == 0
+    assert out.stat().st_mtime_ns == before, "nothing was left to measure"
+
+
+def test_without_a_gpu_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    if ops.build_info()["cuda_devices"]:
+        pytest.skip("there is a GPU")
+    assert bench.main([]) == 1
+    assert "no CUDA device: " in capsys.readouterr().err
 
 
 def test_the_page_shows_what_was_found_or_that_nothing_was_run() -> None:
