@@ -1,10 +1,10 @@
 """Engines on a GPU: TensorRT beside ONNX Runtime on the CPU, torch eager and torch.compile; answers before times.
 
-    make gpu-engines      all cases that are not in the results file yet, 7 minutes a call
+    make gpu-engines      all cases that are not in the results file yet; none begins after 5 minutes
     PYTHONPATH=python python benchmarks/bench_gpu_engines.py --out FILE    (--minutes N, --no-compile, --fresh)
 
 TensorRT comes from pip, or on a machine that reaches no registry from an archive of its libraries and bindings that was
-unpacked beforehand: LAYER_FAST_TRT_SITE names the folder for make (docs/guides/gpu.md). Needs numpy, onnx, onnxscript,
+unpacked beforehand: LAYER_FAST_TRT_SITE names the folder for make (docs/guides/gpu.md). Needs numpy, onnx,
 onnxruntime, torch with CUDA, and CuPy if TensorRT is to be fed by it; the native module is not needed. The probe's
 outcome, with the exact words, is the first thing written.
 """
@@ -57,7 +57,7 @@ def cases() -> list[Case]:
 
 
 def network(name: str, side: int) -> tuple[Any, Any]:
-    """The module, seeded, and its ONNX graph with an open batch."""
+    """The module, seeded, and its ONNX graph with an open batch; exported by tracing, which needs no onnxscript."""
     import torch
 
     from rivals import torch_networks
@@ -68,7 +68,7 @@ def network(name: str, side: int) -> tuple[Any, Any]:
         if isinstance(module, torch.nn.BatchNorm3d):
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 2.0)
-    return net, to_onnx(net, torch.zeros(2, 1, side, side, side), dims={0: torch.export.Dim.DYNAMIC})
+    return net, to_onnx(net, torch.zeros(2, 1, side, side, side), dims={0: "batch"}, tracing=True)
 
 
 def graph_of(model: Any, kind: str) -> bytes:
@@ -180,7 +180,7 @@ def _arrays(options: Any) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--minutes", type=float, default=7.0, help="no case begins after so many")
+    parser.add_argument("--minutes", type=float, default=5.0, help="no case begins after so many")
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one contestant of a case")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave torch.compile out")

@@ -6,104 +6,110 @@ arrays in the type that they need, made before the clock starts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from gpu_case import LAYERS, Case, Kit, Peer, blocks, case
+from gpu_cases_batched import batched
+from gpu_cases_layers import LAYERED
 from layer_fast import ops
 
-BIG, NET, LAYERS = (512, 384, 256), (128, 128, 128), 6
-Call = Callable[[], Any]
 
-
-@dataclass
-class Case:
-    """`ours` and `peers` run on the current stream; `moved` is the bytes of inputs and outputs."""
-
-    name: str
-    moved: int
-    ours: Call
-    peers: dict[str, Call] = field(default_factory=dict)
-
-
-def cases(cupy: Any, torch: Any) -> Iterator[Case]:
-    """All cases, each made when its turn comes, so that one case's arrays are gone before the next one's come."""
-    from gpu_cases_layers import layered  # which takes Case from here
-
-    rng = cupy.random.default_rng(0)
-    yield from resampling(cupy, torch, rng)
-    yield from labelled(cupy, torch, rng)
-    yield from layered(cupy, torch, rng)
-
-
-def resampling(cupy: Any, torch: Any, rng: Any) -> Iterator[Case]:
-    from cupyx.scipy import ndimage
-
-    small = (400, 300, 200)
-    scales = [m / n for m, n in zip(BIG, small, strict=True)]
+def resampling(kit: Kit) -> Iterator[Case]:
+    xp, rng, big = kit.xp, kit.rng(), kit.big
+    small = tuple(25 * n // 32 for n in big)
     for dtype in ("float32", "uint8"):
-        volume = (rng.random(small, dtype=np.float32) * 255).astype(dtype)
-        tensor, out = torch.as_tensor(volume, device="cuda")[None, None].float(), cupy.empty(BIG, np.float32)
-        for kind, order in (("linear", 1), ("cubic", 3), ("bspline", 3)):
-            peers: dict[str, Call] = {
-                "cupyx zoom": lambda o=order, v=volume: ndimage.zoom(v, scales, order=o, output=np.float32)
-            }
-            if kind == "linear":
-                peers["torch interpolate"] = lambda t=tensor: torch.nn.functional.interpolate(t, BIG, mode="trilinear")
-            if kind == "cubic":
-                peers = {}  # neither has Catmull-Rom in three dimensions
-            yield Case(f"resample {kind} {dtype} to {BIG}", volume.nbytes + out.nbytes,
-                       lambda k=kind, v=volume, o=out: ops.resample(v, BIG, interpolation=k, out=o), peers)  # fmt: skip
-    volume = (rng.random(BIG, dtype=np.float32) * 255).astype(np.uint8)
-    net = cupy.empty(NET, np.float32)
-    yield Case(f"resample to {NET} with antialias and window", volume.nbytes + net.nbytes,
-               lambda: ops.resample(volume, NET, antialias=True, window=(0, 255), out=net))  # fmt: skip
-    yield oblique(cupy, torch, rng)
+        volume, out = (rng.random(small, dtype=np.float32) * 255).astype(dtype), xp.empty(big, np.float32)
+        for kind in ("linear", "cubic", "bspline"):
+            yield case(f"resample {kind} {dtype} to {big}", volume.nbytes + out.nbytes, ops.resample, volume, big,
+                       interpolation=kind, out=out, peers=zooms(kit, kind, volume),
+                       tolerance=4e-6 if kind == "bspline" else 1e-6)  # fmt: skip
+    volume, net = (rng.random(big, dtype=np.float32) * 255).astype(np.uint8), xp.empty(kit.net, np.float32)
+    yield case(f"resample {big} to {kit.net} with antialias and window", volume.nbytes + net.nbytes, ops.resample,
+               volume, kit.net, antialias=True, window=(0, 255), out=net)  # fmt: skip
+    yield oblique(kit)
 
 
-def oblique(cupy: Any, torch: Any, rng: Any) -> Case:
-    from cupyx.scipy import ndimage
+def zooms(kit: Kit, kind: str, volume: Any) -> dict[str, Peer]:
+    """Half-pixel zooms. cupyx's own default, grid_mode=False, aligns corners; nobody has Catmull-Rom in 3-D."""
+    if kind == "cubic":
+        return {}
+    scales = [m / n for m, n in zip(kit.big, volume.shape, strict=True)]
+    order, mode = (1, "nearest") if kind == "linear" else (3, "mirror")
 
-    volume, out = rng.random(BIG, dtype=np.float32), cupy.empty(BIG, np.float32)
-    angle = 0.1
+    def zoom() -> Any:
+        return kit.ndimage.zoom(volume, scales, order=order, mode=mode, grid_mode=True, output=np.float32)
+
+    if kind == "bspline":
+        words = "mode mirror: beyond the outermost centres it mirrors, ours clamps; 1 voxel of border left out"
+        return {"cupyx zoom": Peer(zoom, words, crop=1)}
+    peers = {"cupyx zoom": Peer(zoom, "the same (grid_mode, mode nearest)")}
+    if kit.torch is not None:
+        tensor = kit.tensor(volume)[None, None].float()
+        interpolate = kit.torch.nn.functional.interpolate
+        peers["torch interpolate"] = Peer(
+            lambda: interpolate(tensor, kit.big, mode="trilinear")[0, 0], "the same; float32 made before"
+        )
+        if kit.monai is not None:
+            resize = kit.monai.transforms.Resize(kit.big, mode="trilinear", align_corners=False)
+            peers["MONAI Resize"] = Peer(lambda: resize(tensor[0])[0], "the same; float32 made before")
+    return peers
+
+
+def oblique(kit: Kit) -> Case:
+    xp, big = kit.xp, kit.big
+    volume, out = kit.rng().random(big, dtype=np.float32), xp.empty(big, np.float32)
     matrix = np.eye(4)
-    matrix[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    grid = torch.nn.functional.affine_grid(torch.eye(3, 4, device="cuda")[None], (1, 1, *BIG), align_corners=False)
-    tensor = torch.as_tensor(volume, device="cuda")[None, None]
-    peers = {
-        "cupyx affine_transform": lambda: ndimage.affine_transform(volume, matrix, order=1, mode="nearest"),
-        "torch grid_sample, grid made before": lambda: torch.nn.functional.grid_sample(
-            tensor, grid, padding_mode="border", align_corners=False
-        ),
-    }
-    return Case(f"resample linear oblique {BIG}", volume.nbytes + out.nbytes,
-                lambda: ops.resample(volume, BIG, grid_map=matrix, out=out), peers)  # fmt: skip
+    matrix[1:3, 1:3] = [[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]]
+    affine = xp.asarray(matrix)
+    peers = {"cupyx affine_transform": Peer(
+        lambda: kit.ndimage.affine_transform(volume, affine, order=1, mode="nearest"))}  # fmt: skip
+    if kit.torch is not None:
+        tensor, grid = kit.tensor(volume)[None, None], sampling_grid(kit, matrix)
+        sample = kit.torch.nn.functional.grid_sample
+        peers["torch grid_sample"] = Peer(
+            lambda: sample(tensor, grid, padding_mode="border", align_corners=False)[0, 0],
+            "the same; grid in float32, made before", limit=1e-3,
+        )  # fmt: skip
+    return case(f"resample linear oblique {big}", volume.nbytes + out.nbytes, ops.resample, volume, big,
+                grid_map=matrix, out=out, peers=peers)  # fmt: skip
 
 
-def labelled(cupy: Any, torch: Any, rng: Any) -> Iterator[Case]:
-    labels = blocks(cupy, BIG)
-    small = cupy.empty((LAYERS + 1, *NET), np.float32)
-    yield Case(f"resample_labels fraction {BIG} to {NET}", labels.nbytes + small.nbytes,
-               lambda: ops.resample_labels(labels, NET, mode="fraction", num_labels=LAYERS + 1, out=small))  # fmt: skip
-    near = cupy.empty((256, 192, 128), np.uint8)
-    yield Case(f"resample_labels nearest {BIG} to half", labels.nbytes // 4 + near.nbytes,
-               lambda: ops.resample_labels(labels, near.shape, out=near))  # fmt: skip
-    logits = rng.random((LAYERS + 1, *NET), dtype=np.float32)
-    coarse = blocks(cupy, NET)
-    for k in range(LAYERS + 1):
+def sampling_grid(kit: Kit, matrix: Any) -> Any:
+    """(1, z, y, x, 3) for grid_sample: the input position of each output voxel, x first, from edge (-1) to edge (1)."""
+    index = kit.torch.meshgrid(*(kit.torch.arange(n, device=kit.device) for n in kit.big), indexing="ij")
+    axes = []
+    for row, n in zip(matrix[:3], kit.big, strict=True):
+        position = sum(float(factor) * axis for factor, axis in zip(row[:3], index, strict=True)) + float(row[3])
+        axes.append((2 * position + 1) / n - 1)
+    return kit.torch.stack(axes[::-1], -1)[None].float()
+
+
+def labelled(kit: Kit) -> Iterator[Case]:
+    xp, big, net, rows = kit.xp, kit.big, kit.net, LAYERS + 1
+    labels, small = blocks(kit, big), xp.empty((rows, *net), np.float32)
+    yield case(f"resample_labels fraction {big} to {net}", labels.nbytes + small.nbytes, ops.resample_labels, labels,
+               net, mode="fraction", num_labels=rows, out=small)  # fmt: skip
+    half = tuple(n // 2 for n in big)
+    near = xp.empty(half, np.uint8)
+    yield case(f"resample_labels nearest {big} to half", labels.nbytes // 4 + near.nbytes, ops.resample_labels, labels,
+               half, out=near, tolerance=0.0, measure="fraction")  # fmt: skip
+    coarse = blocks(kit, net)
+    logits = kit.rng().random((rows, *net), dtype=np.float32)
+    for k in range(rows):
         logits[k] += 4 * (coarse == k)
-    tensor, out = torch.as_tensor(logits, device="cuda")[None], cupy.empty(BIG, np.uint8)
-    peers = {
-        "torch interpolate, argmax": lambda: torch.nn.functional.interpolate(tensor, BIG, mode="trilinear").argmax(1)
-    }
-    yield Case(f"argmax_resample {NET} to {BIG}", logits.nbytes + out.nbytes,
-               lambda: ops.argmax_resample(logits, BIG, out=out), peers)  # fmt: skip
+    out, peers = xp.empty(big, np.uint8), {}
+    if kit.torch is not None:
+        tensor, interpolate = kit.tensor(logits)[None], kit.torch.nn.functional.interpolate
+        peers["torch interpolate, argmax"] = Peer(
+            lambda: interpolate(tensor, big, mode="trilinear").argmax(1)[0],
+            "the same; ties by rounding", limit=1e-4, measure="fraction",
+        )  # fmt: skip
+    yield case(f"argmax_resample {net} to {big}", logits.nbytes + out.nbytes, ops.argmax_resample, logits, big,
+               out=out, peers=peers, tolerance=0.0, measure="fraction")  # fmt: skip
 
 
-def blocks(cupy: Any, shape: tuple[int, int, int]) -> Any:
-    """Labels in wavy layers along y: smooth regions, as tissue has."""
-    z, y, x = (cupy.arange(n, dtype=np.float32) for n in shape)
-    depth = y[None, :, None] / shape[1] + 0.02 * cupy.sin(x[None, None, :] / 9) + 0.02 * cupy.cos(z[:, None, None] / 11)
-    return cupy.clip(depth * (LAYERS + 1), 0, LAYERS).astype(np.uint8)
+# Each makes a case when its turn comes, so that one case's arrays are gone before the next one's come.
+GROUPS = (resampling, labelled, *LAYERED, batched)

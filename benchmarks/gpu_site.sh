@@ -9,7 +9,7 @@ mkdir -p "$wheels" "$site"
 "${PYTHON:-python3}" -m pip download --quiet --disable-pip-version-check --constraint constraints.txt \
     --only-binary=:all: --python-version 3.12 --implementation cp --dest "$wheels" \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
-    --platform manylinux2014_x86_64 nibabel pydantic pyyaml deflate
+    --platform manylinux2014_x86_64 nibabel pydantic pyyaml deflate hypothesis
 rm -f "$wheels"/numpy-*.whl  # nibabel asks for it; the machine has its own, which CuPy and torch were built for
 for wheel in "$wheels"/*.whl; do
     "${PYTHON:-python3}" -m zipfile -e "$wheel" "$site"

@@ -4,7 +4,8 @@
     python benchmarks/page.py --check    exit 1 where the page does not say what the files say
 
 A part begins with `<!-- generated: NAME -->` and ends with `<!-- end: NAME -->`; NAME is machine, headline, gpu_cohort,
-goals, rules, ops, graphs or evidence. Without its file a part says that it was not run yet.
+gpu_ops, gpu_sanitize, gpu_engines, goals, rules, ops, graphs or evidence. Without its file a part says that it was not
+run yet.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import Any
 
 from page_evidence import evidence
 from page_gpu_cohort import gpu_cohort
+from page_gpu_ops import gpu_engines, gpu_ops, gpu_sanitize
 from page_graphs import graphs
 from page_headline import headline
 from page_text import facts, number, ratio, table
 
 HERE = Path(__file__).resolve().parent
 FILES = {name: f"{name}_cpu.json" for name in ("ops", "headline", "graphs", "evidence")}
-FILES["gpu_cohort"] = "gpu_cohort.json"
+FILES |= {name: f"{name}.json" for name in ("gpu_cohort", "gpu_ops", "gpu_sanitize", "gpu_engines")}
 OURS = "layer_fast"
 FAULTS = 200
 SLOWER = 1.1  # below that it is noise
@@ -169,6 +171,9 @@ PARTS: dict[str, tuple[str, Callable[[Found], str]]] = {
     "machine": ("ops", machine),
     "headline": ("headline", headline),
     "gpu_cohort": ("gpu_cohort", gpu_cohort),
+    "gpu_ops": ("gpu_ops", gpu_ops),
+    "gpu_sanitize": ("gpu_sanitize", gpu_sanitize),
+    "gpu_engines": ("gpu_engines", gpu_engines),
     "goals": ("ops", goals),
     "rules": ("ops", rules),
     "ops": ("ops", ops),

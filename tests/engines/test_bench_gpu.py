@@ -48,7 +48,6 @@ def test_a_process_that_dies_is_a_message(monkeypatch: pytest.MonkeyPatch, tmp_p
 @pytest.fixture(scope="module")
 def small() -> tuple[Any, Any]:
     pytest.importorskip("torch")
-    pytest.importorskip("onnxscript")
     return bench.network("ResNet", SIDE)
 
 
