@@ -17,7 +17,7 @@ SHAPES = [(1, 1, 1), (1, 3, 5), (2, 41, 70), (3, 64, 128)]
 
 
 def scans_of(shape: tuple[int, ...], n: int, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """maps (n, k, z, y, x) and labels (n, z, y, x), no scan like another; one without layers 5 and 6, one with holes."""
+    """maps (n, k, z, y, x) and labels (n, z, y, x), no two scans alike; one without layers 5 and 6, one with holes."""
     maps = np.stack([[signed_map(shape, 10 * i + j) for j in range(k)] for i in range(n)])
     labels = np.stack([np.roll(layered(shape, 6), i, axis=-2) for i in range(n)])
     labels[0][labels[0] > 4] = 0
@@ -96,7 +96,7 @@ def test_a_refused_scan_is_named() -> None:
         ops.layer_reduce(maps[1], labels[1])
     weights = np.ones((3, 7, 2, 41, 70), np.float32)
     weights[2, 0, 0, 0, 0] = -1.0
-    with pytest.raises(ValueError, match="a negative, NaN or infinite one in scan 2 of the batch$"):
+    with pytest.raises(ValueError, match=r"a negative, NaN or infinite one in scan 2 of the batch$"):
         ops.layer_reduce(maps, None, weights=weights)
 
 

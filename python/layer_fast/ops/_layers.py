@@ -48,8 +48,8 @@ def layer_reduce(
     A batch of N scans on grids of one shape: labels (N, z, y, x), or weights (N, num_layers + 1, z, y, x), with maps
     (N, z, y, x) or (N, K, z, y, x); one grid_map for all. On a GPU a batch takes the launches of one scan.
 
-    Returns LayerMoments with arrays (K, num_layers + 1), K = 1 for a single map, (N, K, num_layers + 1) for a batch: the
-    bytes of N single calls, whatever the threads.
+    Returns LayerMoments with arrays (K, num_layers + 1), K = 1 for a single map, (N, K, num_layers + 1) for a batch:
+    the bytes of N single calls, whatever the threads.
     Raises TypeError (dtype), ValueError (shapes, a label above num_layers, bad weights or options), DeviceError.
     """
     op = "layer_reduce"
