@@ -61,7 +61,7 @@ def test_panels_are_of_the_setups_of_a_role(results: Path, found: dict[str, Any]
     for scan, shown in zip(found["scans"][:2], made["scans"], strict=False):
         own = {e["setup"] for e in found["setups"] if any(r["scan_id"] == scan["scan_id"] for r in e["roles"])}
         captions = [p.caption for p in shown["panels"]]
-        assert captions[:2] == ["B-mode", "layers"]
+        assert captions[:2] == ["B-mode, 40 mm deep, 38 mm wide", "layers"]
         maps = {c.partition(": ")[0].removeprefix("Grad-CAM, ") for c in captions if c.startswith("Grad-CAM")}
         titles = {"bmode": "B-mode", "swe": "Shear wave", "both": "B-mode and shear wave"}
         assert maps == {titles[name] for name in own}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
-from layer_fast.report.figures import HEIGHT, PAD, Scale, dots, mark, scale_of
+from layer_fast.report.figures import BIN, HEIGHT, PAD, Scale, area, bins, dots, mark, scale_of
 
 
 def part(estimate: float | None, low: float | None = None, high: float | None = None) -> dict[str, float | None]:
@@ -52,3 +53,23 @@ def test_dots_are_in_the_order_of_values() -> None:
         "60.0 10h0",
         "110.0 13.5h0",
     ]
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.08, 0.44), (0.0, 0.52), (-0.46, 0.49), (-3.9, 0.4), (0.0, 2e-7)])
+def test_a_narrow_figure_has_two_ticks_that_do_not_overlap(low: float, high: float) -> None:
+    ticks = Scale(low, high, 0.0, 96).ticks()
+    assert len(ticks) >= 2 and any(float(t["text"]) == 0 for t in ticks)
+    pixels = [t["x"] for t in ticks]
+    assert min(b - a for a, b in pairwise(pixels)) >= 18
+
+
+def test_a_histogram_counts_every_value_once() -> None:
+    scale = Scale(0.0, 10.0, 0.0, 2 * PAD + 10 * BIN)  # a bin is one unit wide
+    counts = bins([0.0, 0.5, 1.0, 9.5, 10.0, 10.0], scale)
+    assert counts == [2, 1, 0, 0, 0, 0, 0, 0, 0, 3]
+
+
+def test_a_histogram_stands_on_its_base() -> None:
+    up, down = area([0, 2, 1], 20, 16, 4), area([0, 2, 1], 20, -16, 4)
+    assert up == f"M{PAD} 20V20h{BIN}V12h{BIN}V16h{BIN}V20Z"
+    assert down == f"M{PAD} 20V20h{BIN}V28h{BIN}V24h{BIN}V20Z"

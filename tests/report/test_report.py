@@ -131,7 +131,9 @@ def _poison(folder: Path, payload: str) -> Path:
         if isinstance(value, list):  # the gates of an answer are told apart by their names
             return [{**swap(v, key), "name": f"{payload}{i}"} if key == "gates" else swap(v, key)
                     for i, v in enumerate(value)]  # fmt: skip
-        return payload if isinstance(value, str) and key not in keep and value else value
+        if not isinstance(value, str) or key in keep or not value:
+            return value
+        return f"{value}{payload}" if key in ("text", "why") else payload  # the page reads how these two begin
 
     claims = json.loads((folder / "claims.json").read_text())
     claims = {**claims, "answers": swap(claims["answers"]), "cells": swap(claims["cells"]),

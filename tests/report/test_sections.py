@@ -16,6 +16,7 @@ from layer_fast.report import write_report
 from layer_fast.report.sections.answers import answers, gate_tables
 from layer_fast.report.sections.guards import guards
 from layer_fast.report.sections.layers import beside
+from layer_fast.report.sections.quality import strips
 from report.fake_further import confounding, guard_entries, write_further
 from report.fake_results import make_results
 
@@ -91,6 +92,9 @@ def test_shapley_beside_saliency_shares_a_scale_per_method(claims: dict[str, Any
     assert table["axes"][0] == table["axes"][2] == table["axes"][4] != table["axes"][1]
     assert len(table["rows"]) == 11
     assert beside([c for c in cells if c["method"] != "gradcam"]) == []
+    two = beside([*cells, *({**c, "model": "other"} for c in cells)])
+    assert [[line.partition(":")[0] for line in t["tops"]] for t in two] == [t["titles"] for t in two]
+    assert len({title for t in two for title in t["titles"]}) == 6
     last = next(c for c in cells if c["setup"] == "both" and c["method"] == "layer_shapley")
     high = {**last, "regions": [{**r, "contrast": {**r["contrast"], "estimate": 50.0}} for r in last["regions"]]}
     table = beside([high if c is last else c for c in cells])[0]
@@ -120,8 +124,8 @@ def test_fills_stand_side_by_side(html: str, results: Path, tmp_path: Path) -> N
 def test_definitions_count_families(html: str, results: Path) -> None:
     text = section(html, "definitions")
     found = json.loads((results / "compare.json").read_text())
-    assert text.count("changes of ") == sum(s["changes"] for s in found["setups"])
-    assert text.count("one answer of ") == sum(not s["changes"] for s in found["setups"]) > 0
+    assert text.count("changes (") == sum(s["changes"] for s in found["setups"])
+    assert text.count("one answer (") == sum(not s["changes"] for s in found["setups"]) > 0
     assert "Grad-CAM density" in text
 
 
@@ -156,10 +160,22 @@ def test_quality_has_calibration_and_geometry(html: str, results: Path) -> None:
     assert "12 subjects, " in text
 
 
+def test_many_subjects_are_histograms_and_few_are_dots() -> None:
+    cells = [{"setup": "bmode", "positive": "case", "negative": "control", "levels": None}]
+    scans = [{"scan_id": f"s{i}", "subject": f"p{i}", "label": ("case", "control")[i % 2], "status": "ok",
+              "margin_bmode": i / 10} for i in range(122)]  # fmt: skip
+    few, many = strips(scans[:120], cells), strips(scans, cells)
+    assert few is not None and many is not None
+    assert (few["binned"], few["rows"][0]["shape"], few["rows"][0]["case"].count("M")) == (False, "dots", 60)
+    assert (many["binned"], many["rows"][0]["shape"], many["rows"][0]["case"].count("M")) == (True, "area", 1)
+    assert many["rows"][0]["names"] == ["case", "control"]
+    assert many["rows"][0]["texts"][0] == "61 subjects, 0.00 to 12.00, median 6.00"
+
+
 def test_statistics_and_games_show_their_numbers(html: str) -> None:
     text = section(html, "statistics")
     assert "Hedges' g" in text
-    assert "muscle less non muscle" in text
+    assert "non-muscle less muscle" in text and "muscle less non" not in text
     assert "label: case" in text
     text = section(html, "games")
     assert "log-loss, nats" in text

@@ -8,7 +8,8 @@ from typing import Any
 from ..types import LAYERS
 from .primary import primary
 from .sections.answers import answers, gate_tables
-from .sections.comparisons import comparisons
+from .sections.classes import class_names
+from .sections.comparisons import comparisons, not_made
 from .sections.definitions import definitions
 from .sections.examples import examples
 from .sections.fills import fills
@@ -17,7 +18,7 @@ from .sections.games import games
 from .sections.guards import guards
 from .sections.layers import beside, methods
 from .sections.quality import calibration, geometry, quality, strips
-from .sections.record import banner, failures, provenance
+from .sections.record import about, banner, failures, provenance
 from .sections.statistics import statistics
 from .sections.words import named
 from .slices import Panel
@@ -47,10 +48,13 @@ def build(
         "caption": claims["caption"],
         "disclaimer": claims["disclaimer"],
         "totals": claims["scans"],
+        "about": about(cells),
         "banner": banner(run, scans),
         "answers": cards,
+        "classes": class_names(raw),
         "gate_tables": gate_tables(cards),
         "comparisons": comparisons(claims),
+        "not_made": not_made(claims),
         "beside": beside(cells),
         "methods": methods(cells, claims["definitions"]),
         "fills": fills(claims),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .style import interval
 
 WIDTH, HEIGHT, PAD = 240, 20, 10  # CSS pixels; PAD keeps the ends of an interval inside
+BIN = 8  # pixels of a bar of a histogram
 _MIDDLE = HEIGHT / 2
 
 
@@ -29,12 +30,18 @@ class Scale:
         return round(PAD + (self.width - 2 * PAD) * (inside - self.low) / (self.high - self.low), 1)
 
     def ticks(self) -> list[dict[str, Any]]:
-        """Round values of the scale with their pixels, the origin among them."""
+        """Round values of the scale with their pixels, the origin among them; two at least, for one tells no scale."""
         step = _step((self.high - self.low) / (self.width / 40))
-        first, last = math.ceil((self.low - self.origin) / step), math.floor((self.high - self.origin) / step)
+        values = self._round(step)
+        if len(values) < 2:
+            step = _step(step / 2.5)
+            values = sorted({self.origin, max(self._round(step), key=lambda v: abs(v - self.origin))})
         digits = max(0, -math.floor(math.log10(step)))
-        values = [self.origin + k * step for k in range(first, last + 1)]
         return [{"x": self.x(v), "text": _tick(v, digits)} for v in values]
+
+    def _round(self, step: float) -> list[float]:
+        first, last = math.ceil((self.low - self.origin) / step), math.floor((self.high - self.origin) / step)
+        return [self.origin + k * step for k in range(first, last + 1)]
 
 
 def scale_of(parts: Iterable[Mapping[str, Any]], *, origin: float = 0.0, width: int = WIDTH) -> Scale:
@@ -70,6 +77,20 @@ def dots(values: Iterable[float], scale: Scale, y: float) -> str:
     """Path of round dots at the values, on a fixed zigzag about pixel y: overlapping ones stay visible."""
     places = enumerate(sorted(values))
     return "".join(f"M{scale.x(value)} {y + 3.5 * (i % 3 - 1):g}h0" for i, value in places)
+
+
+def bins(values: Iterable[float], scale: Scale) -> list[int]:
+    """How many values lie in each bin of BIN pixels over the scale, edges to the bin on their right, the last in."""
+    found = [0] * math.ceil((scale.width - 2 * PAD) / BIN)
+    for value in values:
+        found[min(int((scale.x(value) - PAD) // BIN), len(found) - 1)] += 1
+    return found
+
+
+def area(counts: Sequence[int], base: float, height: float, largest: int) -> str:
+    """Path of a histogram that stands on pixel `base`: `largest` is `height` pixels high (negative: hangs below)."""
+    steps = "".join(f"V{base - height * n / largest:.4g}h{BIN}" for n in counts)
+    return f"M{PAD} {base:g}{steps}V{base:g}Z"
 
 
 def _step(raw: float) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,30 @@ from ..types import REGIONS, SETUPS
 from .figures import data_uri
 from .style import COLOURS, METHOD_TITLES, setup_title
 
-HEIGHT = 300  # pixels of a panel, at most, before the browser scales it
+HEIGHT = 300  # pixels of a panel before the browser scales it
 Rgb = NDArray[np.float64]
 HOLE = 0.16  # grey of shear-wave holes: no value of the colour map
+OWN = [COLOURS[name] for name in REGIONS[1:]]  # of the outlines, by label
+WHITE = ["#FFFFFF"] * len(OWN)  # on the colours of the shear wave every colour of a layer gets lost somewhere
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture with what it shows, in words and numbers. `uri` holds PNG bytes. shows: the setups of which it shows
-    something; empty: of all."""
+    """One picture with what it shows, in words and numbers. `uri` holds PNG bytes; width, height: in these proportions
+    the picture has the slice's millimetres, as far as they are known. shows: the setups of which it shows something;
+    empty: of all. ramp: the colour map's ends as text and its colours in between, for pictures of one quantity."""
 
     uri: str
     width: int
     height: int
     caption: str
     shows: tuple[str, ...] = ()
+    ramp: tuple[str, str, str] | None = None
 
 
 def read_pictures(folder: Path, found: Mapping[str, Any] | None) -> dict[str, tuple[Panel, ...]]:
-    """The panels of every scan of examples.json whose picture is in the folder, by scan_id.
+    """The panels of every scan of examples.json whose picture is in the folder, by scan_id; of the setups in which it
+    has a role.
 
     Raises LayerFastError that names a file which is not such a picture, and for a name that is no file's there."""
     out = {}
@@ -44,12 +49,14 @@ def read_pictures(folder: Path, found: Mapping[str, Any] | None) -> dict[str, tu
         if name is not None and Path(name).name != name:
             raise LayerFastError(f"examples.json: expected the name of a file in {folder.name}/, found {name!r}")
         if name is not None and (folder / name).is_file():
-            out[scan["scan_id"]] = read_picture(folder / name)
+            own = [e["setup"] for e in (found or {})["setups"]
+                   if any(r["scan_id"] == scan["scan_id"] for r in e["roles"])]  # fmt: skip
+            out[scan["scan_id"]] = read_picture(folder / name, own)
     return out
 
 
-def read_picture(path: Path) -> tuple[Panel, ...]:
-    """The panels of one picture. LayerFastError names a file that is not one."""
+def read_picture(path: Path, setups: Sequence[str] = SETUPS) -> tuple[Panel, ...]:
+    """The panels of one picture, those of these setups. LayerFastError names a file that is not one."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -63,36 +70,56 @@ def read_picture(path: Path) -> tuple[Panel, ...]:
     wrong = [n for n, a in arrays.items() if a.ndim == 2 and a.shape != shape]
     if wrong:
         raise LayerFastError(f"{path.name}: expected arrays of the slice's shape {shape}, differing: {sorted(wrong)}")
-    return tuple(_panels(arrays, labels))
+    return tuple(_panels(arrays, labels, setups))
 
 
-def _panels(arrays: dict[str, NDArray[Any]], labels: NDArray[np.int64]) -> list[Panel]:
-    scale = _scale(labels.shape, arrays.get("spacing_mm"))
+def _panels(arrays: dict[str, NDArray[Any]], labels: NDArray[np.int64], setups: Sequence[str]) -> list[Panel]:
+    spacing = _spacing(arrays.get("spacing_mm"))
+    size = _size(labels.shape, spacing)
+    scale = _scale(labels.shape, size)
     big = _enlarge(labels, scale)
-    edges = _edges(big)
-    ground = _enlarge(_grey(arrays.get("bmode"), labels.shape), scale)
+    lines = np.where(_edges(big), big, 0)
+    grey = _grey(arrays.get("bmode"), labels.shape)
+    ground = _enlarge(grey, scale)
     panels = []
     if "bmode" in arrays:
-        panels.append(_panel(np.repeat(ground[..., None], 3, axis=2), "B-mode"))
-        panels.append(_panel(_outline(_tint(ground, big), big, edges), "layers"))
-    if "swe" in arrays:
-        picture, text = _speed(arrays["swe"])
-        panels.append(_panel(_outline(_enlarge(picture, scale), big, edges), text, ("swe", "both")))
+        panels.append(_panel(grey, size, f"B-mode{_millimetres(labels.shape, spacing)}"))
+        panels.append(_panel(_tint(ground, big), size, "layers", lines=lines))
+    if "swe" in arrays and set(setups) & {"swe", "both"}:
+        picture, text, ramp = _speed(arrays["swe"])
+        shown = _panel(_enlarge(picture, scale), size, text, ("swe", "both"), lines=lines, line_colours=WHITE)
+        panels.append(replace(shown, ramp=ramp))
     method = METHOD_TITLES.get(str(arrays.get("method", "")), "map")
     for setup in SETUPS:
-        if f"map_{setup}" in arrays:
+        if setup in setups and f"map_{setup}" in arrays:
             picture, text = _heat(ground, _enlarge(arrays[f"map_{setup}"].astype(np.float64), scale))
-            panels.append(_panel(_outline(picture, big, edges), f"{method}, {setup_title(setup)}: {text}", (setup,)))
+            title = f"{method}, {setup_title(setup)}: {text}"
+            panels.append(_panel(picture, size, title, (setup,), lines=lines))
     return panels
 
 
-def _scale(shape: tuple[int, ...], spacing_mm: NDArray[Any] | None) -> tuple[int, int]:
-    """Whole factors (y, x) that make the slice about HEIGHT pixels high, with square millimetres as far as known."""
-    dy, dx = (1.0, 1.0)
-    if spacing_mm is not None and np.isfinite(spacing_mm[-2:]).all() and (spacing_mm[-2:] > 0).all():
-        dy, dx = (float(s) for s in spacing_mm[-2:])
-    fy = max(1, round(HEIGHT / shape[0]))
-    return fy, max(1, min(16, round(fy * dx / dy)))
+def _spacing(spacing_mm: NDArray[Any] | None) -> tuple[float, float] | None:
+    """Millimetres of a voxel (y, x); None: not known."""
+    if spacing_mm is None or not (np.isfinite(spacing_mm[-2:]).all() and (spacing_mm[-2:] > 0).all()):
+        return None
+    return float(spacing_mm[-2]), float(spacing_mm[-1])
+
+
+def _size(shape: tuple[int, ...], spacing: tuple[float, float] | None) -> tuple[int, int]:
+    """Pixels (width, height) on the page, HEIGHT high, in the proportions of the millimetres (not known: voxels)."""
+    dy, dx = spacing or (1.0, 1.0)
+    return max(1, round(HEIGHT * shape[1] * dx / (shape[0] * dy))), HEIGHT
+
+
+def _millimetres(shape: tuple[int, ...], spacing: tuple[float, float] | None) -> str:
+    if spacing is None:
+        return ", size unknown"
+    return f", {shape[0] * spacing[0]:.0f} mm deep, {shape[1] * spacing[1]:.0f} mm wide"
+
+
+def _scale(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int]:
+    """Whole factors (y, x) by which voxels are repeated, so that an outline is about one pixel of the page thick."""
+    return max(1, round(size[1] / shape[0])), max(1, min(16, round(size[0] / shape[1])))
 
 
 def _enlarge(picture: NDArray[Any], scale: tuple[int, int]) -> NDArray[Any]:
@@ -118,14 +145,6 @@ def _tint(ground: Rgb, labels: NDArray[np.int64]) -> Rgb:
     return np.asarray((1 - alpha) * ground[..., None] + alpha * colours[labels])
 
 
-def _outline(picture: Rgb, labels: NDArray[np.int64], edges: NDArray[np.bool_]) -> Rgb:
-    out = picture.copy()
-    for value, name in enumerate(REGIONS):
-        if value:
-            out[edges & (labels == value)] = _rgb(COLOURS[name])
-    return out
-
-
 def _grey(bmode: NDArray[Any] | None, shape: tuple[int, ...]) -> Rgb:
     """0..1; a picture that is not 8-bit is scaled to its own finite range."""
     if bmode is None:
@@ -135,15 +154,18 @@ def _grey(bmode: NDArray[Any] | None, shape: tuple[int, ...]) -> Rgb:
     return _unit(bmode.astype(np.float64))[0]
 
 
-def _speed(swe: NDArray[Any]) -> tuple[Rgb, str]:
+def _speed(swe: NDArray[Any]) -> tuple[Rgb, str, tuple[str, str, str] | None]:
     from matplotlib import colormaps
 
     unit, low, high = _unit(swe.astype(np.float64))
-    picture = np.asarray(colormaps["viridis"](np.nan_to_num(unit)))[..., :3]
+    colours = colormaps["viridis"]
+    picture = np.asarray(colours(np.nan_to_num(unit)))[..., :3]
     picture[np.isnan(swe)] = HOLE
     if np.isnan(low):
-        return picture, "shear wave: no valid voxel in this slice"
-    return picture, f"shear wave {low:.1f} to {high:.1f} m/s, holes dark grey"
+        return picture, "shear wave: no valid voxel in this slice", None
+    stops = ",".join("#" + "".join(f"{round(255 * c):02x}" for c in colours(k / 4)[:3]) for k in range(5))
+    text = "shear wave speed in m/s, layer borders white, holes dark grey"
+    return picture, text, (f"{low:.1f}", f"{high:.1f}", stops)
 
 
 def _heat(ground: Rgb, values: Rgb) -> tuple[Rgb, str]:
@@ -176,11 +198,34 @@ def _rgb(colour: str) -> tuple[float, ...]:
     return tuple(int(colour[i : i + 2], 16) / 255.0 for i in (1, 3, 5))
 
 
-def _panel(picture: Rgb, caption: str, shows: tuple[str, ...] = ()) -> Panel:
-    from matplotlib.image import imsave
+def _panel(
+    picture: Rgb,
+    size: tuple[int, int],
+    caption: str,
+    shows: tuple[str, ...] = (),
+    *,
+    lines: NDArray[np.int64] | None = None,
+    line_colours: Sequence[str] = OWN,
+) -> Panel:
+    """picture: 0..1, grey (y, x), which is kept exactly, or colours (y, x, 3) with outlines: labels, 0 for none."""
+    from PIL import Image
 
+    image = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
+    if lines is not None:
+        image = _outlined(image, lines, line_colours)
     buffer = io.BytesIO()
-    pixels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-    nothing: Any = {"Software": None}  # no version in the bytes
-    imsave(buffer, pixels, format="png", metadata=nothing)
-    return Panel(data_uri("image/png", buffer.getvalue()), pixels.shape[1], pixels.shape[0], caption, shows)
+    image.save(buffer, format="PNG", optimize=True)
+    return Panel(data_uri("image/png", buffer.getvalue()), *size, caption, shows)
+
+
+def _outlined(image: Any, lines: NDArray[np.int64], colours: Sequence[str]) -> Any:
+    """A palette picture, half the bytes: its own colours merged into what 256 leave, those of the outlines kept."""
+    from PIL import Image
+
+    free = 256 - len(colours)
+    image = image.quantize(free, dither=Image.Dither.NONE)
+    index = np.where(lines > 0, free - 1 + lines, np.asarray(image)).astype(np.uint8)
+    own = image.getpalette()[: 3 * free]
+    out = Image.fromarray(index)
+    out.putpalette(own + [0] * (3 * free - len(own)) + [round(255 * c) for name in colours for c in _rgb(name)])
+    return out

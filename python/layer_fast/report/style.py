@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..types import GROUPS, LAYERS, REGIONS, SETUPS
@@ -28,6 +29,7 @@ METHOD_TITLES = {
     "gradient": "Gradient",
     "layer_ablation": "Removal of whole layers",
 }
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 METHOD_ORDER = tuple(METHOD_TITLES)
 SETUP_TITLES = {"bmode": "B-mode", "swe": "Shear wave", "both": "B-mode and shear wave"}
 # What the bars of a cell show: a class contrast where there are signed values, a mean where there is a map. Maps of
@@ -52,7 +54,7 @@ ROWS: tuple[tuple[str, str], ...] = (
 
 def region_title(kind: str, name: str) -> str:
     """The name in words; groups are marked, since one has the name of a layer."""
-    text = name.replace("_", " ")
+    text = name.replace("non_muscle", "non-muscle").replace("_", " ")
     return f"{text} (group)" if kind == "group" else text
 
 
@@ -121,6 +123,15 @@ def interval(part: dict[str, Any], digits: int = 3, scale: float | None = None) 
 def column_scale(parts: list[dict[str, Any]]) -> float:
     """The largest estimate of a column, which decides how all of it is written."""
     return max((abs(part["estimate"]) for part in parts if part["estimate"] is not None), default=1.0)
+
+
+def power_of_ten(scale: float) -> tuple[float, str]:
+    """What a column of this size is divided by so that no number in it needs an exponent, and what its head says of it:
+    (0.001, " × 10⁻³"); (1.0, "") for sizes that fixed decimals suit."""
+    if scale == 0 or 1e-2 <= scale < 1e4:
+        return 1.0, ""
+    power = math.floor(math.log10(scale))
+    return 10.0**power, f" × 10{str(power).translate(_SUPERSCRIPT)}"
 
 
 def plain(text: str) -> str:

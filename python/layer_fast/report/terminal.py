@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .primary import other_fills, primary
+from .sections.words import counted
 from .style import METHOD_TITLES, ROWS, cell_order, column_scale, interval, plain, region_title, shown, shown_title
 
 
@@ -37,8 +38,8 @@ def layer_table_text(summary: Mapping[str, Any]) -> str:
         head = f"{METHOD_TITLES.get(method, plain(method))}: {plain(title)}"
         lines += [head, *grid(layer_table_rows(summary, method)), ""]
     for answer in sorted(summary["answers"], key=cell_order):
-        lines.append(f"{plain(answer['setup'])}: {plain(answer['text'])}")
-        lines += [f"  {plain(line)}" for line in other_fills(answer)]
+        lines.append(f"{plain(answer['setup'])}: {plain(counted(answer['text']))}")
+        lines += [f"  {plain(counted(line))}" for line in other_fills(answer)]
     lines += ["", f"{summary['caption']} {summary['disclaimer']}"]
     return "\n".join(lines)
 

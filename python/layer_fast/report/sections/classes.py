@@ -36,3 +36,9 @@ def classes_of(cells: list[dict[str, Any]]) -> dict[str, Classes]:
             (positive, negative), levels = own.popitem()
             found[setup] = Classes(positive, negative, levels)
     return found
+
+
+def class_names(cells: list[dict[str, Any]]) -> tuple[str, str]:
+    """What the report calls the two classes: their names where all setups compare the same."""
+    pairs = {(c["positive"], c["negative"] or "all others") for c in cells}
+    return pairs.pop() if len(pairs) == 1 else ("the first class", "the second class")

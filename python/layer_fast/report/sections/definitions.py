@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ...types import SETUPS
@@ -26,12 +27,11 @@ _DETAILED = ("gradcam",)
 
 def definitions(found: dict[str, Any]) -> dict[str, Any]:
     """The questions of every setup with the families behind each answer, and the families of every Grad-CAM map."""
+    whys = {f["name"]: f["why"] for f in found["families"]}
     cells = [c for c in primary(found["cells"]) if c["definitions"] and not c["channel"] and c["method"] in _DETAILED]
     return {
         "setups": [_question(s) for s in sorted(found["setups"], key=_place)],
-        "cells": [_cell(c) for c in sorted(cells, key=cell_order)],
-        "families": [{"name": f["name"], "members": ", ".join(f["members"]), "why": f["why"], "alike": f["alike"]}
-                     for f in found["families"]],
+        "cells": [_cell(c, whys) for c in sorted(cells, key=cell_order)],
         "hierarchies": _hierarchies(primary(found["cells"])),
         "skipped": _skipped(found["cells"]),
     }  # fmt: skip
@@ -63,7 +63,7 @@ def _said(answer: str) -> str:
     return _ANSWERS.get(answer, words(answer))
 
 
-def _cell(cell: dict[str, Any]) -> dict[str, Any]:
+def _cell(cell: dict[str, Any], whys: dict[str, str]) -> dict[str, Any]:
     rows = []
     for family in cell["families"]:
         members = [d for d in cell["definitions"] if d["definition"] in family["definitions"]]
@@ -71,6 +71,7 @@ def _cell(cell: dict[str, Any]) -> dict[str, Any]:
         size = abs(first["muscle"]["estimate"] or 1.0)
         rows.append({
             "family": family["family"],
+            "why": whys.get(family["family"], ""),
             "members": ", ".join(d["definition"] for d in members),
             "answers": [_said(family["answers"][q]) for q in QUESTIONS],
             "muscle": f"{interval(first['muscle'], 3, size)} ({first['definition']})",
@@ -92,6 +93,10 @@ def _hierarchies(cells: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _skipped(cells: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """What was not compared, each definition and reason once."""
-    lines = dict.fromkeys((one["definition"], one["why"]) for cell in cells for one in cell["not_compared"])
-    return [{"definition": name, "why": why} for name, why in lines]
+    """What was not compared: every reason once, with its definitions."""
+    by_reason: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for one in cell["not_compared"]:
+            why = re.sub(r"^\w+ needs ", "needs ", one["why"])  # its own name would make each reason another
+            by_reason.setdefault(why, {})[one["definition"]] = None
+    return [{"definitions": ", ".join(names), "why": why} for why, names in by_reason.items()]

@@ -27,8 +27,9 @@ def examples(found: dict[str, Any], pictures: Mapping[str, Sequence[Panel]]) -> 
     kinds = [kind for kind in _ROLES if any(r["role"] == kind for e in setups.values() for r in e["roles"])]
     return {
         "titles": [setup_title(name) for name in setups],
-        "rows": [{"kind": _ROLES[kind], "cells": [[_line(r, anchors) for r in entry["roles"] if r["role"] == kind]
-                                                  for entry in setups.values()]} for kind in kinds],
+        "rows": [{"kind": _ROLES[kind], "cells": [
+            [_line(r, anchors, e["units"]) for r in e["roles"] if r["role"] == kind] for e in setups.values()
+        ]} for kind in kinds],
         "scans": [_scan(scan, anchors[scan["scan_id"]], setups, scales, pictures.get(scan["scan_id"]))
                   for scan in found["scans"]],
         "map": method_title(found["map_method"]) if found["map_method"] else None,
@@ -37,12 +38,13 @@ def examples(found: dict[str, Any], pictures: Mapping[str, Sequence[Panel]]) -> 
     }  # fmt: skip
 
 
-def _line(role: dict[str, Any], anchors: Mapping[str, str]) -> dict[str, Any]:
+def _line(role: dict[str, Any], anchors: Mapping[str, str], units: str) -> dict[str, Any]:
     """One scan of a cell of the overview."""
     if role["scan_id"] is None:
         return {"class": role["class"], "scan_id": None, "text": role["why"], "anchor": ""}
     found = role["number"]
-    text = f"{found['name']} {found['value']:{'+' if found['name'] == 'margin' else ''}.3g}"
+    signed, unit = ("+", "logits") if found["name"] == "margin" else ("", units)
+    text = f"{found['name']} {found['value']:{signed}.3g} {unit}"
     return {"class": role["class"], "scan_id": role["scan_id"], "text": text, "anchor": anchors[role["scan_id"]]}
 
 
@@ -108,5 +110,5 @@ def _bars(entry: dict[str, Any], said: dict[str, Any], drawn: tuple[Scale, float
         rows.append({"title": words(name), "colour": COLOURS[name], "text": text, "top": name == entry["top_layer"],
                      "median": number(medians[name], 2, size),
                      "figure": mark(_part(said["layers"][name]), scale, COLOURS[name], text)})  # fmt: skip
-    return {"title": setup_title(entry["setup"]), "units": entry["units"], "rows": rows, "axis": axis(scale),
-            "median_of": said["true"] if side != "all" and said["true"] else "all"}  # fmt: skip
+    return {"title": setup_title(entry["setup"]), "units": f"this scan, {entry['units']}", "rows": rows,
+            "axis": axis(scale), "median_of": said["true"] if side != "all" and said["true"] else "all"}  # fmt: skip

@@ -9,7 +9,7 @@ from ..figures import axis, mark, scale_of
 from ..primary import other_fills
 from ..style import ROWS, cell_order, colour, column_scale, interval, region_title, setup_title
 from .layers import regions_of
-from .words import distinct, words
+from .words import counted, distinct, with_detail, words
 
 _METHOD = "layer_shapley"
 _SMALL = 130
@@ -24,7 +24,7 @@ def fills(claims: dict[str, Any]) -> list[dict[str, Any]]:
             groups.setdefault(tuple(cell[name] for name in key), []).append(cell)
     found = list(groups.values())
     extra = distinct([cells[0] for cells in found])
-    lines = {tuple(a[name] for name in key): other_fills(a) for a in claims["answers"]}
+    lines = {tuple(a[name] for name in key): [counted(t) for t in other_fills(a)] for a in claims["answers"]}
     return [_table(cells, text, lines.get(name, []))
             for (name, cells), text in zip(groups.items(), extra, strict=True)]  # fmt: skip
 
@@ -42,7 +42,7 @@ def _table(cells: list[dict[str, Any]], which: str, lines: list[str]) -> dict[st
             marks.append({"text": text, "figure": mark(part, scale, colour(*key), text)})
         rows.append({"title": region_title(*key), "colour": colour(*key), "marks": marks})
     return {
-        "title": f"{setup_title(cells[0]['setup'])} {which}".strip(),
+        "title": with_detail(setup_title(cells[0]['setup']), which),
         "columns": [c["fill"] for c in cells],
         "tops": [words(c["claim"]["top"]) for c in cells],
         "axis": axis(scale),

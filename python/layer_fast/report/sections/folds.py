@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..style import interval, number, setup_title
-from .words import distinct
+from .words import distinct, with_detail
 
 _KEY = ("setup", "model", "member", "target", "mask")
 
@@ -41,7 +41,7 @@ def folds(cells: list[dict[str, Any]], run: dict[str, Any]) -> dict[str, Any] | 
     found = list(seen.values())
     rows = []
     for cell, which in zip(found, distinct(found), strict=True):
-        title, within = f"{setup_title(cell['setup'])} {which}".strip(), cell["auc_within_folds"]
+        title, within = with_detail(setup_title(cell['setup']), which), cell["auc_within_folds"]
         for name, auc in within["folds"].items():
             part = {"estimate": auc["auc"], "low": auc["low"], "high": auc["high"]}
             rows.append({"title": title, "fold": name, "n": f"{auc['n_case']} + {auc['n_control']}",

@@ -7,7 +7,7 @@ from typing import Any
 from ...quantify.claim.answers import rank
 from ..figures import axis, mark, scale_of
 from ..style import COLOURS, cell_order, column_scale, interval, region_title, setup_title
-from .words import distinct, words
+from .words import distinct, with_detail, words
 
 _METRICS = {"log_loss": "log-loss, nats", "auc": "AUC"}
 _PAIRS = 5  # interactions named for each classifier
@@ -33,7 +33,7 @@ def _game(game: dict[str, Any], which: str) -> dict[str, Any]:
     pairs.sort(key=lambda p: (-abs(p["contrast"]["estimate"]), p["first"], p["second"]))
     size = column_scale([p["contrast"] for p in pairs])
     return {
-        "title": f"{setup_title(game['setup'])} {which}".strip(),
+        "title": with_detail(setup_title(game['setup']), which),
         "fill": game["fill"],
         "units": game["units"],
         "metrics": metrics,

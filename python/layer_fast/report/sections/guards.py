@@ -7,7 +7,7 @@ from typing import Any
 from ...types import LAYERS
 from ..primary import primary
 from ..style import cell_order, number
-from .answers import GATE_TITLES
+from .answers import GATE_TITLES, gate_value
 from .words import cell_name, words
 
 _STATES = {True: ("fired", "✗"), False: ("silent", "✓"), None: ("not checked", "–")}
@@ -40,7 +40,9 @@ def _lines(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _line(entry: dict[str, Any]) -> dict[str, Any]:
     state, sign = _STATES[entry["fired"]]
-    value = f"{entry['statistic']}: {_value(entry['value'])}" if entry["value"] is not None else "no number"
+    value = "no number" if entry["value"] is None else f"{entry['statistic']}: {_value(entry['value'])}"
+    if entry["value"] is not None and entry["name"] in GATE_TITLES and not isinstance(entry["value"], dict):
+        value = gate_value(entry["name"], entry["value"])
     return {"where": _where(entry), "value": value, "state": state, "sign": sign,
             "sentence": entry["sentence"]}  # fmt: skip
 

@@ -6,14 +6,15 @@ from collections import Counter
 from typing import Any
 
 from ...types import LAYERS
-from ..figures import Scale, axis, dots, mark, scale_of
+from ..figures import Scale, area, axis, bins, dots, mark, scale_of
 from ..style import CASE_COLOUR, CONTROL_COLOUR, cell_order, interval, number, setup_title
 from .classes import Classes, classes_of
-from .words import USED, distinct
+from .words import USED, distinct, with_detail
 
 _KEY = ("setup", "model", "member", "target", "mask")
 _NEUTRAL = "#7F8FA6"
 _WIDTH, _ROW = 480, 44
+_DOTS = 60  # subjects of a class that are still drawn one by one
 _CALIBRATION = {"brier": "Brier score", "log_loss": "log-loss", "intercept": "intercept", "slope": "slope"}
 
 
@@ -33,18 +34,32 @@ def quality(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def strips(scans: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Subject-mean margins of both classes as dots, a row per setup; None where no setup has any."""
-    found = [(setup_title(s), *_margins(scans, s, pair)) for s, pair in classes_of(cells).items()]
-    found = [row for row in found if row[1] or row[2]]
+    found = [(setup_title(s), pair, *_margins(scans, s, pair)) for s, pair in classes_of(cells).items()]
+    found = [row for row in found if row[2] or row[3]]
     if not found:
         return None
-    values = [m for _, case, control in found for m in (*case, *control)]
+    values = [m for *_, case, control in found for m in (*case, *control)]
     scale = scale_of([{"estimate": m, "low": None, "high": None} for m in values], width=_WIDTH)
     rows = []
-    for title, case, control in found:
-        rows.append({"title": title, "case": dots(case, scale, 13), "control": dots(control, scale, 31),
+    binned = max(len(m) for *_, case, control in found for m in (case, control)) > _DOTS
+    for title, pair, case, control in found:
+        rows.append({"title": title, **(_areas if binned else _dots)(case, control, scale),
+                     "names": [pair.positive, pair.negative or "all others"],
                      "texts": [_range(case), _range(control)]})  # fmt: skip
-    return {"rows": rows, "axis": axis(scale), "width": _WIDTH, "height": _ROW,
+    return {"rows": rows, "axis": axis(scale), "width": _WIDTH, "height": _ROW, "binned": binned,
             "case_colour": CASE_COLOUR, "control_colour": CONTROL_COLOUR}  # fmt: skip
+
+
+def _dots(case: list[float], control: list[float], scale: Scale) -> dict[str, str]:
+    return {"shape": "dots", "case": dots(case, scale, 13), "control": dots(control, scale, 31)}
+
+
+def _areas(case: list[float], control: list[float], scale: Scale) -> dict[str, str]:
+    """Two histograms back to back, of one height of a subject: so many dots would be a band."""
+    up, down = bins(case, scale), bins(control, scale)
+    largest, middle = max(*up, *down), _ROW / 2
+    return {"shape": "area", "case": area(up, middle - 1, middle - 3, largest),
+            "control": area(down, middle + 1, 3 - middle, largest)}  # fmt: skip
 
 
 def _margins(scans: list[dict[str, Any]], setup: str, classes: Classes) -> tuple[list[float], list[float]]:
@@ -73,7 +88,7 @@ def calibration(stats: dict[str, Any]) -> dict[str, Any]:
         parts = [c[name] for name in _CALIBRATION]
         reasons = dict.fromkeys(p["not_estimable"] for p in parts if p.get("not_estimable"))
         out.append({
-            "title": f"{setup_title(c['setup'])} {which}".strip(),
+            "title": with_detail(setup_title(c['setup']), which),
             "values": [interval(p) for p in parts],
             "notes": "; ".join([*reasons, *([c["withheld"]] if c["withheld"] else [])]),
         })  # fmt: skip
@@ -88,7 +103,7 @@ def geometry(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
         held, scale = cell["confounding"], Scale(0.0, 1.0, 0.5)
         image = _auc("the image (the model's margin)", (), held["image"], scale)
         rows = [image, *(_auc(s["name"].replace("_", " "), s["columns"], s["auc"], scale, s) for s in held["sets"])]
-        out.append({"title": f"{setup_title(cell['setup'])} {which}".strip(), "rows": rows, "axis": axis(scale),
+        out.append({"title": with_detail(setup_title(cell['setup']), which), "rows": rows, "axis": axis(scale),
                     "adjusted": held["adjusted"], "units": cell["units"]})  # fmt: skip
     return out
 

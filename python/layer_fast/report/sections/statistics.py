@@ -7,7 +7,7 @@ from typing import Any
 from ...types import LAYERS
 from ..primary import primary
 from ..style import cell_order, column_scale, interval, number, region_title
-from .words import cell_name, distinct, words
+from .words import cell_name, distinct, with_detail, words
 
 _METHOD = "layer_shapley"
 _GROUPS = ("layer_shapley", "mean_minmax_volume")  # definitions whose groups are set against each other here
@@ -18,7 +18,7 @@ def statistics(stats: dict[str, Any]) -> dict[str, Any]:
     """Class contrasts of the Shapley values, pairs of groups in every analysis, strata; each with its families."""
     analyses = sorted((a for a in primary(stats["analyses"]) if not a["channel"]), key=cell_order)
     extra = distinct(analyses)
-    titled = [{**a, "title": f"{cell_name(a)} {text}".strip()} for a, text in zip(analyses, extra, strict=True)]
+    titled = [{**a, "title": with_detail(cell_name(a), text)} for a, text in zip(analyses, extra, strict=True)]
     own = [a for a in titled if a["method"] == _METHOD]
     return {
         "contrasts": [_contrasts(a) for a in own],
@@ -43,24 +43,35 @@ def _contrasts(analysis: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _effect(part: dict[str, Any] | None, name: str) -> str:
+def _effect(part: dict[str, Any] | None, name: str, *, turn: bool = False) -> str:
     effect = None if part is None else part[name]
-    return "–" if effect is None else interval(effect, 2)
+    return "–" if effect is None else interval(_turned(effect) if turn else effect, 2)
 
 
 def _groups(analysis: dict[str, Any]) -> list[dict[str, Any]]:
-    """Muscle against non-muscle and fascia against fat: of maps the paired difference, of values the class contrast."""
+    """Muscle against non-muscle and fascia against fat: of maps the paired difference, of values the class contrast.
+
+    The first pair is turned: the report has non-muscle less muscle everywhere."""
     value = analysis["method"] in ("layer_shapley", "layer_ablation")
     rows = analysis["classes"]["rows"] if value else analysis["paired"]
     found = [r for r in rows if r.get("pair_kind") == "group"]
-    size = column_scale(found)
-    return [{
-        "title": analysis["title"], "definition": analysis["definition"],
-        "what": f"{words(r['first'])} less {words(r['second'])}",
-        "basis": "difference of class contrasts" if value else "paired difference of subjects",
-        "estimate": interval(r, 3, size), "p": number(r["p"], 4), "holm": number(r["p_holm"], 4),
-        "g": _effect(r.get("between") if value else r, "hedges_g"),
-    } for r in found]  # fmt: skip
+    size, out = column_scale(found), []
+    for r in found:
+        turn = r["first"] == "muscle"
+        names = (r["second"], r["first"]) if turn else (r["first"], r["second"])
+        out.append({
+            "title": analysis["title"], "definition": analysis["definition"], "what": " less ".join(map(words, names)),
+            "basis": "difference of class contrasts" if value else "paired difference of subjects",
+            "estimate": interval(_turned(r) if turn else r, 3, size), "p": number(r["p"], 4),
+            "holm": number(r["p_holm"], 4), "g": _effect(r.get("between") if value else r, "hedges_g", turn=turn),
+        })  # fmt: skip
+    return out
+
+
+def _turned(part: dict[str, Any]) -> dict[str, float | None]:
+    """The difference the other way round."""
+    return {name: None if part[other] is None else -part[other]
+            for name, other in (("estimate", "estimate"), ("low", "high"), ("high", "low"))}  # fmt: skip
 
 
 def _strata(analysis: dict[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,21 @@ USED = ("ok", "ok_degraded")
 
 def words(name: str | None) -> str:
     """A region's name in words."""
-    return (name or "none").replace("_", " ")
+    return (name or "none").replace("non_muscle", "non-muscle").replace("_", " ")
 
 
 def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def counted(text: str) -> str:
+    """The text of an answer with "1 are not checked" as one says it."""
+    return text.replace("; 0 are not checked", "").replace("; 1 are not checked", "; 1 is not checked")
+
+
+def with_detail(title: str, detail: str) -> str:
+    """A title and what tells it from others of its setup, where there is something."""
+    return f"{title}, {detail}" if detail else title
 
 
 def method_title(name: str) -> str:
