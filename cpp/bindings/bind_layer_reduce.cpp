@@ -52,7 +52,7 @@ void bind_layer_reduce(py::module_& m) {
   m.def("layer_reduce", &layer_reduce_bound, py::arg("maps"), py::arg("mask"), py::arg("out"), py::kw_only(),
         py::arg("weighted"), py::arg("num_layers"), py::arg("grid_map"), py::arg("quantiles"), py::arg("top_fraction"),
         py::arg("histogram"), py::arg("threads"), py::arg("stream"),
-        "Write statistics of `maps` (K, z, y, x) per layer of `mask` into the arrays of the dict `out`.");
+        "Write statistics of `maps` (K, z, y, x), or (N, K, z, y, x), per layer of `mask` into the arrays of the dict `out`.");
 }
 
 }  // namespace layer_fast::bindings

@@ -37,7 +37,7 @@ void resample_bound(const py::object& volume, const py::object& out, const py::o
 void bind_resample(py::module_& m) {
   m.def("resample", &resample_bound, py::arg("volume"), py::arg("out"), py::arg("workspace"), py::kw_only(),
         py::arg("interpolation"), py::arg("antialias"), py::arg("grid_map"), py::arg("window"), py::arg("threads"), py::arg("stream"),
-        "Write `volume` (z, y, x), resampled, into `out` (z, y, x). grid_map: 16 numbers, row-major, or None.\n"
+        "Write `volume` (z, y, x) or (N, z, y, x), resampled, into `out`. grid_map: 16 numbers, row-major, or None.\n"
         "workspace: float32 of the volume's shape for an oblique bspline, else None.");
 }
 

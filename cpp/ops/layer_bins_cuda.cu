@@ -12,15 +12,16 @@ __global__ void add_bins(ReduceTask task, HistogramRange range, bool in_shared, 
   const std::int64_t k = blockIdx.x % task.maps_n, width = range.bins + std::int64_t{2}, all = task.rows * width;
   const double per_unit = range.bins / (range.high - range.low);
   const float* map = task.source.map(k);
+  const std::uint8_t* labels = task.labels(k);
   for (int i = static_cast<int>(threadIdx.x); in_shared && i < all; i += kThreads) counts[i] = 0;
   __syncthreads();
   const std::int64_t first = blockIdx.x / task.maps_n * kThreads * kPerThread;
   for (int step = 0; step < kPerThread; ++step) {
     const std::int64_t i = first + step * kThreads + threadIdx.x;
-    if (i >= task.voxels || task.labels[i] >= task.rows) continue;  // such a label is refused at the end
+    if (i >= task.voxels || labels[i] >= task.rows) continue;  // such a label is refused at the end
     const float value = map_value(task.source, map, i);
     if (!is_finite(value)) continue;
-    const std::int64_t bin = task.labels[i] * width + histogram_bin(value, range.low, range.high, per_unit, range.bins);
+    const std::int64_t bin = labels[i] * width + histogram_bin(value, range.low, range.high, per_unit, range.bins);
     if (in_shared) {
       atomicAdd(&counts[bin], 1u);
     } else {

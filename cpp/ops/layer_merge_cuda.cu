@@ -51,7 +51,7 @@ __device__ std::int64_t find_maximum(const ReduceTask& task, std::int64_t k, int
   const float* map = task.source.map(k);
   std::int64_t found = kNowhere;
   for (std::int64_t i = start + thread; i < end && found == kNowhere; i += kThreads) {
-    const bool inside = task.labels != nullptr ? task.labels[i] == row : task.weights[row * task.voxels + i] > 0.0f;
+    const bool inside = task.all_labels != nullptr ? task.labels(k)[i] == row : task.weights(k, row)[i] > 0.0f;
     if (inside && map_value(task.source, map, i) == whole.max) found = i;
   }
   room.places[thread] = found;

@@ -35,7 +35,7 @@ void order_statistics_cuda(cuda::Queue& queue, const ReduceTask& task, const Lay
       layers.push_back(order_of({counts[row], lows[row], highs[row], sums[row]}, options));
     }
     const float* map = task.source.values + k * task.source.map_voxels;
-    DeviceSweeps<LayerVoxels> sweeps(queue, {task.source, map, task.labels, task.voxels});
+    DeviceSweeps<LayerVoxels> sweeps(queue, {task.source, map, task.labels(k), task.voxels});
     find_order(sweeps, layers);
     for (std::size_t row = first; row < end; ++row) {
       const OrderFound found = order_found(layers[row - first], sums[row], options);

@@ -3,7 +3,8 @@
 // Moved: 4 bytes a voxel and map, and one for the label, once (its other readers, one a map, meet it in the cache, as
 // maps vary fastest among blocks). Limit: memory, while the additions keep up: a finite voxel costs a conversion, an
 // addition and a fused square in float64. Cards with float64 at 1/64 (8.6, 8.9) are bound by these three instead. A lane
-// has 1024 groups to add one after the other, 10 us or more at any size, so small volumes want several maps in a call.
+// has 1024 groups to add one after the other, 10 us or more at any size, so small volumes want several maps in a call:
+// those of one scan, or a batch of scans, whose jobs stand in one launch.
 // More than 16 layers are done in passes of 16, which read everything again.
 #include "layer_fast/error.hpp"
 #include "ops/layer_lanes_cuda.hpp"
@@ -43,7 +44,7 @@ __global__ void sum_tiles(ReduceTask task, bool aligned, LayerPartial* parts, in
   const std::int64_t known = job < jobs ? job : jobs - 1, tile = known / task.maps_n, k = known % task.maps_n;
   const std::int64_t left = task.voxels - tile * kReduceTile, size = left < kReduceTile ? left : kReduceTile;
   const TilePlace place{k, tile, job < jobs ? static_cast<int>(size) : 0, lane};
-  const std::uint8_t* const labels = task.labels + place.first();
+  const std::uint8_t* const labels = task.labels(k) + place.first();
   const int first_row = static_cast<int>(blockIdx.y) * kRows;
   Reader reader(task.source, shared, place);
   LayerLanes<kRows> lanes(waiting[half], staged[half], first_row, task.rows, lane);
@@ -67,13 +68,15 @@ __global__ void sum_tiles(ReduceTask task, bool aligned, LayerPartial* parts, in
     LayerPartial part;
     if (lanes.close(row, part) && job < jobs) parts[(k * task.tiles + tile) * task.rows + first_row + row] = part;
   }
-  if (lanes.beyond() > 0) atomicMax(beyond, lanes.beyond());
+  if (lanes.beyond() > 0) atomicMax(beyond + task.mask_of(k), lanes.beyond());
 }
 
 template <int kRows, class Reader>
 void run(cuda::Queue& queue, const ReduceTask& task, LayerPartial* parts, int* beyond) {
   const auto passes = static_cast<unsigned>((task.rows + kRows - 1) / kRows);
-  const bool aligned = reinterpret_cast<std::uintptr_t>(task.labels) % alignof(GroupLabels) == 0;
+  const bool one_mask = task.maps_n == task.maps_of_mask;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(task.all_labels) % alignof(GroupLabels) == 0 &&
+                       (one_mask || task.voxels % alignof(GroupLabels) == 0);
   const dim3 grid(cuda::blocks_for(task.tiles * task.maps_n, kHalves), passes);
   queue.run(sum_tiles<kRows, Reader>, grid, dim3(kHalves * kReduceLanes), 0, task, aligned, parts, beyond);
 }
@@ -97,18 +100,21 @@ void sum_all(cuda::Queue& queue, const ReduceTask& task, LayerPartial* parts, in
 void layer_reduce_cuda(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
                        const LayerReduceOptions& options) {
   cuda::Queue queue(kOp, maps, options.place.stream);
-  const DeviceMap map(queue, maps.in<float>(kOp), {labels.shape[0], labels.shape[1], labels.shape[2]},
+  const DeviceMap map(queue, maps.in<float>(kOp), {labels.shape[1], labels.shape[2], labels.shape[3]},
                       {maps.shape[1], maps.shape[2], maps.shape[3]}, options.grid_map);
-  const std::int64_t voxels = labels.size();
-  const ReduceTask task{map.source, labels.in<std::uint8_t>(kOp), nullptr, voxels,
-                        (voxels + kReduceTile - 1) / kReduceTile, maps.shape[0], options.num_layers + 1};
+  const std::int64_t scans = labels.shape[0], voxels = labels.size() / scans;
+  const ReduceTask task{map.source, labels.in<std::uint8_t>(kOp), nullptr, voxels, (voxels + kReduceTile - 1) / kReduceTile,
+                        maps.shape[0], maps.shape[0] / scans, options.num_layers + 1};
   const auto parts = queue.scratch<LayerPartial>(task.maps_n * task.tiles * task.rows);
-  const auto beyond = queue.zeros<int>(1);
+  const auto beyond = queue.zeros<int>(scans);
   sum_all(queue, task, parts.data(), beyond.data());
   merge_tiles(queue, task, parts.data(), out);
   if (options.histogram) count_bins(queue, task, *options.histogram, out.histogram.out<std::int64_t>(kOp));
-  if (const int label = queue.read(beyond.data(), 1)[0]; label > 0) {
-    refuse(kOp, "labels from 0 to num_layers = " + std::to_string(options.num_layers), "label " + std::to_string(label));
+  const auto labels_beyond = queue.read(beyond.data(), scans);
+  for (std::int64_t scan = 0; scan < scans; ++scan) {
+    const int label = labels_beyond[static_cast<std::size_t>(scan)];
+    expects(label == 0, kOp, "labels from 0 to num_layers = " + std::to_string(options.num_layers),
+            "label " + std::to_string(label) + in_scan(scan, scans));
   }
   if (!options.quantiles.empty() || options.top_fraction) order_statistics_cuda(queue, task, out, options);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "layer_fast/layer_reduce.hpp"
@@ -8,6 +9,8 @@
 
 namespace layer_fast::impl {
 
+// The CPU's twins take one scan: maps (K, z, y, x), labels (z, y, x) or weights (R, z, y, x), results without N. CUDA's take
+// a batch: maps (N * K, z, y, x), labels or weights with N in front, results (N * K, R, ...).
 void layer_reduce_cpu(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
                       const LayerReduceOptions& options);
 void layer_reduce_cuda(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
@@ -16,6 +19,11 @@ void layer_reduce_weighted_cpu(const ArrayView& maps, const ArrayView& weights, 
                                const LayerReduceOptions& options);
 void layer_reduce_weighted_cuda(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
                                 const LayerReduceOptions& options);
+
+// Which scan an error is about, behind its text.
+inline std::string in_scan(std::int64_t scan, std::int64_t scans) {
+  return scans == 1 ? "" : " in scan " + std::to_string(scan) + " of the batch";
+}
 
 // ---- CPU: one tile of one map -------------------------------------------------------------------------------------
 

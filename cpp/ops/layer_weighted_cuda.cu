@@ -1,6 +1,8 @@
 // CUDA: layer_reduce with soft weights. Every voxel is in every layer, so a layer of a tile of a map is a job of its own:
 // sixteen lanes with their sums in registers, added in the CPU's order. Moved: 4 bytes a voxel, layer and map for the
 // weights and as much for the map, whose other readers (one a layer, next to each other) meet it in the cache.
+#include <algorithm>
+
 #include "layer_fast/error.hpp"
 #include "ops/layer_lanes_cuda.hpp"
 #include "ops/layer_reduce_cuda.hpp"
@@ -54,7 +56,7 @@ __global__ void sum_weighted_tiles(ReduceTask task, LayerPartial* parts, int* ba
   const int size = static_cast<int>(left < kReduceTile ? left : kReduceTile);
   const TilePlace place{k, tile, job < jobs ? size : 0, lane};
   Reader reader(task.source, shared, place);
-  DenseReader weights(task.weights + row * task.voxels, place);
+  DenseReader weights(task.weights(k, row), place);
   WeightedLane sums;
   const int chunks = (__shfl_sync(kWarp, place.voxels, 0) + kChunk - 1) / kChunk;
   for (int c = 0; c < chunks; ++c) {
@@ -68,7 +70,7 @@ __global__ void sum_weighted_tiles(ReduceTask task, LayerPartial* parts, int* ba
   }
   const LayerPartial part = sums.merged();
   if (lane == 0 && job < jobs) parts[(k * task.tiles + tile) * task.rows + row] = part;
-  if (!sums.good) atomicMax(bad, 1);
+  if (!sums.good) atomicMax(bad + task.mask_of(k), 1);
 }
 
 template <class Reader>
@@ -82,13 +84,13 @@ void run(cuda::Queue& queue, const ReduceTask& task, LayerPartial* parts, int* b
 void layer_reduce_weighted_cuda(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
                                 const LayerReduceOptions& options) {
   cuda::Queue queue(kOp, maps, options.place.stream);
-  const DeviceMap map(queue, maps.in<float>(kOp), {weights.shape[1], weights.shape[2], weights.shape[3]},
+  const DeviceMap map(queue, maps.in<float>(kOp), {weights.shape[2], weights.shape[3], weights.shape[4]},
                       {maps.shape[1], maps.shape[2], maps.shape[3]}, options.grid_map);
-  const std::int64_t voxels = weights.size() / weights.shape[0];
+  const std::int64_t scans = weights.shape[0], voxels = weights.size() / scans / weights.shape[1];
   const ReduceTask task{map.source, nullptr, weights.in<float>(kOp), voxels, (voxels + kReduceTile - 1) / kReduceTile,
-                        maps.shape[0], options.num_layers + 1};
+                        maps.shape[0], maps.shape[0] / scans, options.num_layers + 1};
   const auto parts = queue.scratch<LayerPartial>(task.maps_n * task.tiles * task.rows);
-  const auto bad = queue.zeros<int>(1);
+  const auto bad = queue.zeros<int>(scans);
   const bool rows = map.source.kind == MapKind::aligned && RowsReader::fits(map.source.nx, map.source.mx);
   if (map.source.kind == MapKind::dense) {
     run<DenseReader>(queue, task, parts.data(), bad.data());
@@ -98,7 +100,9 @@ void layer_reduce_weighted_cuda(const ArrayView& maps, const ArrayView& weights,
     run<VoxelReader>(queue, task, parts.data(), bad.data());
   }
   merge_tiles(queue, task, parts.data(), out);
-  expects(queue.read(bad.data(), 1)[0] == 0, kOp, "finite weights of 0 or more", "a negative, NaN or infinite one");
+  const auto found = queue.read(bad.data(), scans);
+  const auto scan = std::find(found.begin(), found.end(), 1) - found.begin();
+  expects(scan == scans, kOp, "finite weights of 0 or more", "a negative, NaN or infinite one" + in_scan(scan, scans));
 }
 
 }  // namespace layer_fast::impl

@@ -13,8 +13,9 @@ constexpr const char* kOp = "resample";
 
 void check_arrays(const ArrayView& in, const ArrayView& out) {
   expects(in.device == out.device, kOp, "volume and out on one device", "two");
-  expects(in.axes == 3 && in.size() > 0, kOp, "a volume of 3 axes that is not empty", in.shape_text());
-  expects(out.axes == 3 && out.size() > 0, kOp, "an out of 3 axes that is not empty", out.shape_text());
+  expects(in.axes == 4 && in.size() > 0, kOp, "a volume (z, y, x) or (N, z, y, x) that is not empty", in.shape_text());
+  expects(out.axes == 4 && out.size() > 0 && out.shape[0] == in.shape[0], kOp,
+          "an out that is not empty, of as many axes and scans as the volume", out.shape_text());
   in.check_axes(kOp, "a volume");
   out.check_axes(kOp, "an out");
   const bool known = in.dtype == Dtype::u8 || in.dtype == Dtype::i16 || in.dtype == Dtype::u16 || in.dtype == Dtype::f32;
@@ -34,24 +35,35 @@ void check_options(const ArrayView& in, const ArrayView& workspace, const ArrayV
   if (options.antialias) {
     const bool widens = options.interpolation == Interpolation::linear || options.interpolation == Interpolation::cubic;
     expects(widens, kOp, "interpolation linear or cubic with antialias", "nearest or bspline");
-    expects(impl::separable_axes(in, out, options.grid_map).has_value(), kOp,
+    expects(impl::separable_axes(in, out, options.grid_map, 1, 1).has_value(), kOp,
             "an axis-aligned grid_map with antialias", "an oblique one");
   }
   const bool filters = options.interpolation == Interpolation::bspline;
-  if (filters && !impl::separable_axes(in, out, options.grid_map).has_value()) {
-    const bool fits = workspace.dtype == Dtype::f32 && workspace.axes == 3 && workspace.shape == in.shape &&
+  if (filters && !impl::separable_axes(in, out, options.grid_map, 1, 1).has_value()) {
+    const bool fits = workspace.dtype == Dtype::f32 && workspace.axes == 4 && workspace.shape == in.shape &&
                       workspace.device == in.device && workspace.data != in.data;
     expects(fits, kOp, "a float32 workspace of the volume's shape for an oblique bspline", workspace.shape_text());
   }
 }
 
+// (N, z, y, x); a volume is a batch of one.
+ArrayView as_batch(const ArrayView& view) { return view.axes == 3 ? view.with_front() : view; }
+
+void each_on_cpu(const ArrayView& in, const ArrayView& workspace, const ArrayView& out, const ResampleOptions& options) {
+  for (std::int64_t scan = 0; scan < in.shape[0]; ++scan) {
+    const ArrayView own = workspace.axes == 0 ? workspace : workspace.part(scan);
+    impl::resample_cpu(in.part(scan), own, out.part(scan), options);
+  }
+}
+
 }  // namespace
 
-void resample(const ArrayView& in, const ArrayView& workspace, const ArrayView& out, const ResampleOptions& options) {
+void resample(const ArrayView& volume, const ArrayView& room, const ArrayView& result, const ResampleOptions& options) {
+  const ArrayView in = as_batch(volume), workspace = as_batch(room), out = as_batch(result);
   check_arrays(in, out);
   check_options(in, workspace, out, options);
   switch (in.device) {
-    case Device::cpu: return impl::resample_cpu(in, workspace, out, options);
+    case Device::cpu: return each_on_cpu(in, workspace, out, options);
     case Device::cuda: return impl::resample_cuda(in, workspace, out, options);
   }
 }

@@ -27,4 +27,12 @@ __device__ inline void for_voxels(const Extent& out, Voxel voxel) {
   }
 }
 
+// The same for `scans` volumes one after the other: voxel(scan, z, y, x) on a grid_of({scans * out.z, out.y, out.x}).
+template <class Voxel>
+__device__ inline void for_scans_voxels(std::int64_t scans, const Extent& out, Voxel voxel) {
+  for_voxels({scans * out.z, out.y, out.x}, [&](std::int64_t plane, std::int64_t y, std::int64_t x) {
+    voxel(plane / out.z, plane % out.z, y, x);
+  });
+}
+
 }  // namespace layer_fast::impl

@@ -10,10 +10,12 @@ namespace layer_fast::impl {
 namespace {
 
 constexpr int kThreadsX = 32, kThreadsY = 8;
+constexpr std::int64_t kMostBlocks = 65535;  // along y and z of a launch
 constexpr int kKeptX = 3, kKeptY = 3;  // a kept patch: at most 96 x 24 voxels, nine to a thread
 
 struct Tile {
   std::int64_t rows, columns, planes;  // of output
+  unsigned deep;                       // tiles along z, which blockIdx.z counts scan by scan
   int span_y, span_x;                  // of input
   const std::int32_t *low_y, *low_x;
 };
@@ -107,11 +109,13 @@ __global__ void __launch_bounds__(kThreadsX* kThreadsY)
     tile_kernel(const T* in, Extent size, TapsView tz, TapsView ty, TapsView tx, Tile tile, Out* out, Extent made,
                 Epilogue epilogue) {
   LF_DYNAMIC_SHARED(float, buffers);
+  in += blockIdx.z / tile.deep * (size.z * size.y * size.x);
+  out += blockIdx.z / tile.deep * (made.z * made.y * made.x);
   const int low_y = tile.low_y[blockIdx.y], low_x = tile.low_x[blockIdx.x];
   const int high = static_cast<int>(size.y - low_y), wide = static_cast<int>(size.x - low_x);
   const Patch<T> patch{in + low_y * size.x + low_x, size.y, size.x, high < tile.span_y ? high : tile.span_y,
                        wide < tile.span_x ? wide : tile.span_x};
-  const std::int64_t y0 = blockIdx.y * tile.rows, x0 = blockIdx.x * tile.columns, z0 = blockIdx.z * tile.planes;
+  const std::int64_t y0 = blockIdx.y * tile.rows, x0 = blockIdx.x * tile.columns, z0 = blockIdx.z % tile.deep * tile.planes;
   const std::int64_t y1 = y0 + tile.rows < made.y ? y0 + tile.rows : made.y;
   const std::int64_t x1 = x0 + tile.columns < made.x ? x0 + tile.columns : made.x;
   const std::int64_t z1 = z0 + tile.planes < made.z ? z0 + tile.planes : made.z;
@@ -142,11 +146,12 @@ __global__ void __launch_bounds__(kThreadsX* kThreadsY)
 // Where a tile's input is larger than shared memory: every output by itself.
 template <class T, class Out>
 __global__ void voxel_kernel(const T* in, Extent size, TapsView tz, TapsView ty, TapsView tx, Out* out, Extent made,
-                             Epilogue epilogue) {
-  const std::int64_t count = made.z * made.y * made.x, step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+                             Epilogue epilogue, std::int64_t scans) {
+  const std::int64_t count = scans * made.z * made.y * made.x, step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {
-    const std::int64_t x = i % made.x, y = i / made.x % made.y, z = i / made.x / made.y;
-    out[i] = finished<Out>(separable_sum<0>(in, size.y, size.x, tz, ty, tx, z, y, x), epilogue);
+    const std::int64_t x = i % made.x, y = i / made.x % made.y, z = i / made.x / made.y % made.z;
+    const T* volume = in + i / made.x / made.y / made.z * (size.z * size.y * size.x);
+    out[i] = finished<Out>(separable_sum<0>(volume, size.y, size.x, tz, ty, tx, z, y, x), epilogue);
   }
 }
 
@@ -163,7 +168,7 @@ Tiling tiling_of(const AxisTaps& taps_y, const AxisTaps& taps_x) {
   for (const auto& [rows, columns] : sizes) {
     Tiling tiling{runs_of(taps_y, rows), runs_of(taps_x, columns), true, false};
     const std::int64_t span = static_cast<std::int64_t>(tiling.y.span) * tiling.x.span;
-    if (span > most || tiling.y.low.size() > 65535) continue;
+    if (span > most || tiling.y.low.size() > kMostBlocks) continue;
     tiling.keeps = tiling.y.span <= kKeptY * kThreadsY && tiling.x.span <= kKeptX * kThreadsX;
     return tiling;
   }
@@ -173,7 +178,7 @@ Tiling tiling_of(const AxisTaps& taps_y, const AxisTaps& taps_x) {
 std::int64_t planes_per_block(std::int64_t planes, std::int64_t tiles) {
   std::int64_t step = 8;
   while (step > 1 && tiles * ((planes + step - 1) / step) < 2048) step /= 2;
-  while ((planes + step - 1) / step > 65535) step *= 2;
+  while ((planes + step - 1) / step > kMostBlocks) step *= 2;
   return step;
 }
 
@@ -192,24 +197,29 @@ Runs runs_of(const AxisTaps& taps, std::int64_t step) {
 
 template <class T, class Out>
 void separable_cuda(cuda::Queue& queue, const T* in, Extent size, const AxisTaps& z, const AxisTaps& y,
-                    const AxisTaps& x, Out* out, Extent made, const Epilogue& epilogue) {
+                    const AxisTaps& x, Out* out, Extent made, const Epilogue& epilogue, std::int64_t scans) {
   const TapsOnDevice taps(queue, z, y, x);
   const Tiling tiling = tiling_of(y, x);
   if (!tiling.fits) {
-    const unsigned blocks = static_cast<unsigned>(std::min<std::int64_t>((made.z * made.y * made.x + 255) / 256, 1 << 20));
-    return queue.run(voxel_kernel<T, Out>, blocks, 256, 0, in, size, taps.z, taps.y, taps.x, out, made, epilogue);
+    const unsigned blocks = static_cast<unsigned>(std::min<std::int64_t>((scans * made.z * made.y * made.x + 255) / 256, 1 << 20));
+    return queue.run(voxel_kernel<T, Out>, blocks, 256, 0, in, size, taps.z, taps.y, taps.x, out, made, epilogue, scans);
   }
   std::vector<std::int32_t> low = tiling.y.low;
   low.insert(low.end(), tiling.x.low.begin(), tiling.x.low.end());
   const auto lows = queue.upload(low);
   const auto tiles_y = static_cast<unsigned>(tiling.y.low.size()), tiles_x = static_cast<unsigned>(tiling.x.low.size());
-  const std::int64_t planes = planes_per_block(made.z, static_cast<std::int64_t>(tiles_y) * tiles_x);
-  const Tile tile{tiling.y.step, tiling.x.step, planes, tiling.y.span, tiling.x.span, lows.data(),
-                  lows.data() + tiles_y};
-  const dim3 grid(tiles_x, tiles_y, cuda::blocks_for(made.z, planes)), block(kThreadsX, kThreadsY);
+  const std::int64_t planes = planes_per_block(made.z, scans * tiles_y * tiles_x);
+  const Tile tile{tiling.y.step, tiling.x.step, planes, cuda::blocks_for(made.z, planes), tiling.y.span, tiling.x.span,
+                  lows.data(), lows.data() + tiles_y};
   const std::size_t shared = 2 * sizeof(float) * static_cast<std::size_t>(tile.span_y) * static_cast<std::size_t>(tile.span_x);
+  const std::int64_t at_once = std::min<std::int64_t>(scans, kMostBlocks / tile.deep);
   const auto run = [&](auto kernel) {
-    queue.run(kernel, grid, block, shared, in, size, taps.z, taps.y, taps.x, tile, out, made, epilogue);
+    for (std::int64_t first = 0; first < scans; first += at_once) {
+      const auto deep = static_cast<unsigned>(std::min(at_once, scans - first)) * tile.deep;
+      queue.run(kernel, dim3(tiles_x, tiles_y, deep), dim3(kThreadsX, kThreadsY), shared,
+                in + first * size.z * size.y * size.x, size, taps.z, taps.y, taps.x, tile,
+                out + first * made.z * made.y * made.x, made, epilogue);
+    }
   };
   const bool two = z.width == 2 && y.width == 2 && x.width == 2, four = z.width == 4 && y.width == 4 && x.width == 4;
   if (two && tiling.keeps) return run(tile_kernel<2, true, T, Out>);
@@ -218,24 +228,24 @@ void separable_cuda(cuda::Queue& queue, const T* in, Extent size, const AxisTaps
 }
 
 template void separable_cuda(cuda::Queue&, const std::uint8_t*, Extent, const AxisTaps&, const AxisTaps&,
-                             const AxisTaps&, std::uint8_t*, Extent, const Epilogue&);
+                             const AxisTaps&, std::uint8_t*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const std::int16_t*, Extent, const AxisTaps&, const AxisTaps&,
-                             const AxisTaps&, std::int16_t*, Extent, const Epilogue&);
+                             const AxisTaps&, std::int16_t*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const std::uint16_t*, Extent, const AxisTaps&, const AxisTaps&,
-                             const AxisTaps&, std::uint16_t*, Extent, const Epilogue&);
+                             const AxisTaps&, std::uint16_t*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const std::uint8_t*, Extent, const AxisTaps&, const AxisTaps&,
-                             const AxisTaps&, float*, Extent, const Epilogue&);
+                             const AxisTaps&, float*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const std::int16_t*, Extent, const AxisTaps&, const AxisTaps&,
-                             const AxisTaps&, float*, Extent, const Epilogue&);
+                             const AxisTaps&, float*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const std::uint16_t*, Extent, const AxisTaps&, const AxisTaps&,
-                             const AxisTaps&, float*, Extent, const Epilogue&);
+                             const AxisTaps&, float*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const float*, Extent, const AxisTaps&, const AxisTaps&, const AxisTaps&,
-                             float*, Extent, const Epilogue&);
+                             float*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const float*, Extent, const AxisTaps&, const AxisTaps&, const AxisTaps&,
-                             std::uint8_t*, Extent, const Epilogue&);
+                             std::uint8_t*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const float*, Extent, const AxisTaps&, const AxisTaps&, const AxisTaps&,
-                             std::int16_t*, Extent, const Epilogue&);
+                             std::int16_t*, Extent, const Epilogue&, std::int64_t);
 template void separable_cuda(cuda::Queue&, const float*, Extent, const AxisTaps&, const AxisTaps&, const AxisTaps&,
-                             std::uint16_t*, Extent, const Epilogue&);
+                             std::uint16_t*, Extent, const Epilogue&, std::int64_t);
 
 }  // namespace layer_fast::impl

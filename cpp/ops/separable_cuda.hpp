@@ -14,9 +14,9 @@ struct Runs {
 };
 Runs runs_of(const AxisTaps& taps, std::int64_t step);
 
-// in, out: volumes on the device.
+// in, out: `scans` volumes each, one after the other on the device; one launch for all.
 template <class T, class Out>
 void separable_cuda(cuda::Queue& queue, const T* in, Extent size, const AxisTaps& z, const AxisTaps& y,
-                    const AxisTaps& x, Out* out, Extent made, const Epilogue& epilogue);
+                    const AxisTaps& x, Out* out, Extent made, const Epilogue& epilogue, std::int64_t scans = 1);
 
 }  // namespace layer_fast::impl

@@ -54,6 +54,30 @@ std::string ArrayView::shape_text() const {
   return text + (axes == 1 ? ",)" : ")");
 }
 
+ArrayView ArrayView::part(std::int64_t i) const {
+  ArrayView out = *this;
+  std::copy(shape.begin() + 1, shape.end(), out.shape.begin());
+  out.axes = axes - 1;
+  out.data = static_cast<unsigned char*>(data) + static_cast<std::size_t>(i * out.size()) * dtype_size(dtype);
+  return out;
+}
+
+ArrayView ArrayView::flat_front() const {
+  ArrayView out = *this;
+  std::copy(shape.begin() + 1, shape.end(), out.shape.begin());
+  out.axes = axes - 1;
+  out.shape[0] *= shape[0];
+  return out;
+}
+
+ArrayView ArrayView::with_front() const {
+  ArrayView out = *this;
+  std::copy(shape.begin(), shape.end() - 1, out.shape.begin() + 1);
+  out.shape[0] = 1;
+  out.axes = axes + 1;
+  return out;
+}
+
 void ArrayView::check_axes(const char* op, const char* name) const {
   const auto too_long = [](std::int64_t n) { return n > std::numeric_limits<std::int32_t>::max(); };
   if (std::none_of(shape.begin(), shape.begin() + axes, too_long)) return;

@@ -24,7 +24,7 @@ def layer_compose(image: typing.Any, labels: typing.Any, coalitions: typing.Any,
     """
 def layer_reduce(maps: typing.Any, mask: typing.Any, out: dict, *, weighted: bool, num_layers: typing.SupportsInt | typing.SupportsIndex, grid_map: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(16)"] | None, quantiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], top_fraction: typing.SupportsFloat | typing.SupportsIndex | None, histogram: tuple[typing.SupportsFloat | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex] | None, threads: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
-    Write statistics of `maps` (K, z, y, x) per layer of `mask` into the arrays of the dict `out`.
+    Write statistics of `maps` (K, z, y, x), or (N, K, z, y, x), per layer of `mask` into the arrays of the dict `out`.
     """
 def layer_weights(labels: typing.Any, out: typing.Any, *, num_layers: typing.SupportsInt | typing.SupportsIndex, grid_map: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(16)"] | None, threads: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
@@ -36,7 +36,7 @@ def normalize(volume: typing.Any, out: typing.Any, *, shift: typing.SupportsFloa
     """
 def resample(volume: typing.Any, out: typing.Any, workspace: typing.Any, *, interpolation: str, antialias: bool, grid_map: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(16)"] | None, window: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(2)"] | None, threads: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
-    Write `volume` (z, y, x), resampled, into `out` (z, y, x). grid_map: 16 numbers, row-major, or None.
+    Write `volume` (z, y, x) or (N, z, y, x), resampled, into `out`. grid_map: 16 numbers, row-major, or None.
     workspace: float32 of the volume's shape for an oblique bspline, else None.
     """
 def resample_labels(labels: typing.Any, out: typing.Any, *, grid_map: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(16)"] | None, threads: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex) -> None:

@@ -212,7 +212,7 @@ def test_arrays_of_every_kind_are_read(change: str) -> None:
     ("arguments", "text"),
     [
         ({"labels": np.full((2, 3, 4), 9, np.uint8)}, r"labels from 0 to num_layers = 6, got label 9"),
-        ({"labels": np.zeros((2, 3), np.uint8)}, r"labels with 3 axes, got shape \(2, 3\)"),
+        ({"labels": np.zeros((2, 3), np.uint8)}, r"labels with 3 or 4 axes, got shape \(2, 3\)"),
         ({"labels": np.zeros((2, 3, 3), np.uint8)}, r"maps no finer than the labels"),
         ({"labels": None}, "either labels or weights, got neither"),
         ({"weights": np.ones((7, 2, 3, 4), np.float32)}, "got both"),

@@ -205,7 +205,7 @@ def test_wrong_arrays_are_refused() -> None:
         resample(np.zeros((2, 2, 2)), (1, 1, 1))
     with pytest.raises(TypeError, match="NumPy or DLPack array, got list"):
         resample([[[1]]], (1, 1, 1))
-    with pytest.raises(ValueError, match="3 axes, got shape"):
+    with pytest.raises(ValueError, match="3 or 4 axes, got shape"):
         resample(np.zeros((2, 2), "uint8"), (1, 1, 1))
     with pytest.raises(ValueError, match="not empty"):
         resample(np.zeros((0, 2, 2), "uint8"), (1, 1, 1))

@@ -42,6 +42,9 @@ struct ArrayView {
   std::int64_t size() const;
   bool has_shape(std::initializer_list<std::int64_t> expected) const;
   std::string shape_text() const;  // "(24, 160, 64)"
+  ArrayView part(std::int64_t i) const;  // one of the first axis, without it
+  ArrayView flat_front() const;          // the first two axes as one
+  ArrayView with_front() const;          // an axis of 1 before the others
   // std::invalid_argument where an axis is too long for the 32 bits in which taps keep indices.
   void check_axes(const char* op, const char* name) const;
 

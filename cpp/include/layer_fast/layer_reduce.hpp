@@ -35,10 +35,12 @@ struct LayerReduceOut {
 };
 
 // maps: float32 (K, mz, my, mx). labels: uint8 (z, y, x). A label above num_layers is an error.
+// Or a batch of N scans: maps (N, K, mz, my, mx), labels (N, z, y, x), every result with N in front. The bytes are those
+// of N calls; CUDA makes the launches of one.
 void layer_reduce(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
                   const LayerReduceOptions& options);
 
-// weights: float32 (R, z, y, x), a soft mask in place of labels; finite and not negative.
+// weights: float32 (R, z, y, x) or (N, R, z, y, x), a soft mask in place of labels; finite and not negative.
 // count is the number of voxels of positive weight; no quantiles, top_share or histogram.
 void layer_reduce_weighted(const ArrayView& maps, const ArrayView& weights, const LayerReduceOut& out,
                            const LayerReduceOptions& options);

@@ -1,4 +1,4 @@
-// A volume (z, y, x) on another grid.
+// A volume (z, y, x) on another grid, or a batch of them.
 #pragma once
 
 #include <array>
@@ -23,7 +23,8 @@ struct ResampleOptions {
   Place place;
 };
 
-// in: u8, i16, u16 or f32. out: f32, or the dtype of in (rounded half to even, saturated).
+// in: u8, i16, u16 or f32; (z, y, x), or (N, z, y, x) for a batch, with out alike: the bytes of N calls, on CUDA in the
+// launches of one (bspline: of N). out: f32, or the dtype of in (rounded half to even, saturated).
 // workspace: float32 of in's shape for an oblique bspline (its coefficients), else unused (an empty view).
 // Runs where the arrays live.
 void resample(const ArrayView& in, const ArrayView& workspace, const ArrayView& out, const ResampleOptions& options);

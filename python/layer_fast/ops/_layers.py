@@ -45,16 +45,20 @@ def layer_reduce(
     bin. weights: a soft mask (num_layers + 1, z, y, x) float32 with labels=None: sums are weighted, a voxel counts
     where its weight is positive; quantiles, top_fraction and histogram are not defined then.
 
-    Returns LayerMoments with arrays (K, num_layers + 1), K = 1 for a single map. The bytes do not depend on threads.
+    A batch of N scans on grids of one shape: labels (N, z, y, x), or weights (N, num_layers + 1, z, y, x), with maps
+    (N, z, y, x) or (N, K, z, y, x); one grid_map for all. On a GPU a batch takes the launches of one scan.
+
+    Returns LayerMoments with arrays (K, num_layers + 1), K = 1 for a single map, (N, K, num_layers + 1) for a batch:
+    the bytes of N single calls, whatever the threads.
     Raises TypeError (dtype), ValueError (shapes, a label above num_layers, bad weights or options), DeviceError.
     """
     op = "layer_reduce"
     mask = _mask(labels, weights, num_layers, op)
-    values = _maps(maps, op)
+    values = _maps(maps, op, None if mask.ndim == (3 if weights is None else 4) else len(mask))
     matrix = affine_map(grid_map, op)
-    _not_finer(values.shape[1:], mask.shape[-3:], matrix is None, op)
+    _not_finer(values.shape[-3:], mask.shape[-3:], matrix is None, op)
     asked = [float(q) for q in quantiles]
-    shape = (len(values), num_layers + 1)
+    shape = (*values.shape[:-3], num_layers + 1)
     arrays = _results(shape, len(asked), top_fraction is not None, histogram, values)
     stream = stream_of(op, maps=values, **{"labels" if weights is None else "weights": mask})
     core.layer_reduce(
@@ -141,10 +145,10 @@ def _mask(labels: Any, weights: Any, num_layers: int, op: str) -> Placed:
     if (labels is None) == (weights is None):
         raise ValueError(f"[{op}] expected either labels or weights, got {'neither' if labels is None else 'both'}")
     if weights is None:
-        mask = take(labels, op, "labels", dtypes=("uint8",), axes=3)
+        mask = take(labels, op, "labels", dtypes=("uint8",), axes=(3, 4))
     else:
-        mask = take(weights, op, "weights", dtypes=("float32",), axes=4)
-        if len(mask) != num_layers + 1:
+        mask = take(weights, op, "weights", dtypes=("float32",), axes=(4, 5))
+        if mask.shape[-4] != num_layers + 1:
             raise ValueError(f"[{op}] expected weights of {num_layers + 1} layers, got shape {mask.shape}")
     if mask.size == 0:
         raise ValueError(f"[{op}] expected labels or weights with voxels, got shape {mask.shape}")
@@ -172,12 +176,16 @@ def _float32(array: Any, op: str, name: str, axes: tuple[int, ...]) -> Placed:
     return single
 
 
-def _maps(maps: Any, op: str) -> Placed:
-    values = _float32(maps, op, "maps", (3, 4))
-    values = values[None] if values.ndim == 3 else values
+def _maps(maps: Any, op: str, scans: int | None) -> Placed:
+    """(K, z, y, x), of a batch of `scans` (N, K, z, y, x)."""
+    values = _float32(maps, op, "maps", (3, 4) if scans is None else (4, 5))
     if values.size == 0:
         raise ValueError(f"[{op}] expected maps with voxels, got shape {values.shape}")
-    return values
+    if scans is None:
+        return values[None] if values.ndim == 3 else values
+    if len(values) != scans:
+        raise ValueError(f"[{op}] expected maps of {scans} scans, as many as masks, got shape {values.shape}")
+    return values[:, None] if values.ndim == 4 else values
 
 
 def _not_finer(map_shape: tuple[int, ...], grid: tuple[int, ...], default: bool, op: str) -> None:
@@ -186,7 +194,7 @@ def _not_finer(map_shape: tuple[int, ...], grid: tuple[int, ...], default: bool,
 
 
 def _results(
-    shape: tuple[int, int], quantiles: int, top: bool, histogram: tuple[float, float, int] | None, like: Placed
+    shape: tuple[int, ...], quantiles: int, top: bool, histogram: tuple[float, float, int] | None, like: Placed
 ) -> dict[str, Placed]:
     def new(dtype: DTypeLike, *more: int) -> Placed:
         return output(None, "layer_reduce", (*shape, *more), dtype, like)

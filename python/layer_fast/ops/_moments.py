@@ -14,6 +14,7 @@ Counts = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class LayerMoments:
     """Statistics of K maps inside the layers of a mask; every array is (K, num_layers + 1), row 0 is the background.
+    Of a batch of N scans every array has N in front.
 
     Only finite map values count: NaN and Inf are counted in `nonfinite` and are in no other field. Of an empty row
     the counts and sums are 0, `argmax` is -1 and the rest is NaN.

@@ -28,7 +28,8 @@ def resample(
     out: Any = None,
     threads: int | None = None,
 ) -> Any:
-    """Volume (z, y, x) on a grid of `shape`, as the caller's kind of array.
+    """Volume (z, y, x) on a grid of `shape`, as the caller's kind of array; or N volumes of one grid (N, z, y, x) as
+    (N, *shape): the bytes of N calls, on a GPU in the launches of one ("bspline": of N).
 
     volume: uint8, int16, uint16 or float32. interpolation: "nearest" (halves go up), "linear", "cubic"
     (Catmull-Rom, Keys' kernel with a = -1/2), "bspline" (interpolating cubic B-spline, mirror prefilter: scipy's
@@ -41,17 +42,17 @@ def resample(
     window: (lo, hi), writes clip((x - lo) / (hi - lo), 0, 1). dtype: float32 (default) or the volume's own, then
     rounded half to even and saturated. A NaN reaches exactly the outputs that give its voxel a weight (for bspline
     the prefilter spreads it along its lines); next to an infinite voxel the result may be infinite or NaN.
-    out: C-contiguous, of `shape` and dtype; it may share no memory with the volume.
+    out: C-contiguous, of the result's shape and dtype; it may share no memory with the volume.
     Same bytes for any `threads`. Raises TypeError (dtype, no array), ValueError (anything else), DeviceError.
     """
     op = "resample"
-    source = take(volume, op, "volume", dtypes=VOLUME_DTYPES, axes=3)
+    source = take(volume, op, "volume", dtypes=VOLUME_DTYPES, axes=(3, 4))
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"[{op}] expected interpolation nearest, linear, cubic or bspline, got {interpolation!r}")
     wanted = np.dtype(np.float32 if dtype is None else dtype)
     if wanted not in (np.dtype(np.float32), source.dtype):
         raise ValueError(f"[{op}] expected dtype float32 or the volume's {source.dtype.name}, got {wanted.name}")
-    result = output(out, op, three(shape, op), wanted, source)
+    result = output(out, op, (*source.shape[:-3], *three(shape, op)), wanted, source)
     apart(result, op, volume=source)
     matrix = affine_map(grid_map, op)
     filtered = interpolation == "bspline" and _mixes_axes(matrix)
