@@ -6,6 +6,7 @@ maths and indexing are right; it says nothing of a GPU's speed, nor of races bet
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import fcntl
 import functools
@@ -110,6 +111,13 @@ def _built(build: Path) -> None:
     for command in (configure, ["cmake", "--build", str(build), "-j2", "--target", "_core"]):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+
+
+def launches(core: ModuleType) -> int:
+    """How many kernels the emulation has launched in this process."""
+    count = ctypes.CDLL(str(core.__file__)).layer_fast_emulated_launches
+    count.restype = ctypes.c_int64
+    return int(count())
 
 
 def use_emulation(monkeypatch: Any, core: ModuleType) -> None:

@@ -149,8 +149,9 @@ __global__ void voxel_kernel(const T* in, Extent size, TapsView tz, TapsView ty,
                              Epilogue epilogue, std::int64_t scans) {
   const std::int64_t count = scans * made.z * made.y * made.x, step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {
-    const std::int64_t x = i % made.x, y = i / made.x % made.y, z = i / made.x / made.y % made.z;
-    const T* volume = in + i / made.x / made.y / made.z * (size.z * size.y * size.x);
+    const std::int64_t x = i % made.x, y = i / made.x % made.y, plane = i / made.x / made.y;
+    const std::int64_t scan = scans == 1 ? 0 : plane / made.z, z = plane - scan * made.z;
+    const T* volume = in + scan * size.z * size.y * size.x;
     out[i] = finished<Out>(separable_sum<0>(volume, size.y, size.x, tz, ty, tx, z, y, x), epilogue);
   }
 }

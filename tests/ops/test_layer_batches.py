@@ -114,6 +114,13 @@ def test_batches_that_do_not_fit() -> None:
         ops.layer_reduce(maps, None, weights=np.ones((3, 6, 2, 8, 9), np.float32))
 
 
+@pytest.mark.cpu_only
+def test_a_batch_that_may_not_be_written_is_read() -> None:
+    maps, labels = scans_of((2, 8, 9), 3, 2)
+    maps.flags.writeable = labels.flags.writeable = False
+    check(ops.layer_reduce(maps, labels), [ops.layer_reduce(maps[i], labels[i]) for i in range(3)])
+
+
 @pytest.mark.cpu_only  # what the native side refuses by itself
 def test_the_native_side_checks_too() -> None:
     from layer_fast.ops._layers import _results

@@ -36,7 +36,7 @@ struct LayerReduceOut {
 
 // maps: float32 (K, mz, my, mx). labels: uint8 (z, y, x). A label above num_layers is an error.
 // Or a batch of N scans: maps (N, K, mz, my, mx), labels (N, z, y, x), every result with N in front. The bytes are those
-// of N calls; CUDA makes the launches of one.
+// of N calls; CUDA makes the launches of one, and looks for quantiles and top shares map by map.
 void layer_reduce(const ArrayView& maps, const ArrayView& labels, const LayerReduceOut& out,
                   const LayerReduceOptions& options);
 

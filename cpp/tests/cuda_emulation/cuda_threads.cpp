@@ -53,6 +53,7 @@ struct Running : Thread {
 };
 
 std::mutex one_launch;
+std::int64_t launches = 0;
 std::map<const void*, std::size_t> allowed;
 std::vector<std::unique_ptr<Fiber>> fibers;
 std::vector<Running> threads;
@@ -192,6 +193,7 @@ const std::uint64_t* exchange(unsigned mask, std::uint64_t bits) {
 
 int run_grid(const void* kernel, dim3 grid, dim3 block, std::size_t shared_bytes, const std::function<void()>& body) {
   const std::lock_guard lock(one_launch);
+  ++launches;
   if (!possible(kernel, grid, block, shared_bytes)) return last_error = cudaErrorInvalidConfiguration;
   blockDim = block;
   gridDim = grid;
@@ -217,6 +219,11 @@ int run_grid(const void* kernel, dim3 grid, dim3 block, std::size_t shared_bytes
 }
 
 }  // namespace layer_fast::emulated
+
+// For tests, which find it in the module by its name.
+extern "C" __attribute__((visibility("default"))) std::int64_t layer_fast_emulated_launches() {
+  return layer_fast::emulated::launches;
+}
 
 // ---- memory, with words before and after it that no kernel may change ----
 

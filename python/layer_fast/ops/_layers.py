@@ -46,7 +46,8 @@ def layer_reduce(
     where its weight is positive; quantiles, top_fraction and histogram are not defined then.
 
     A batch of N scans on grids of one shape: labels (N, z, y, x), or weights (N, num_layers + 1, z, y, x), with maps
-    (N, z, y, x) or (N, K, z, y, x); one grid_map for all. On a GPU a batch takes the launches of one scan.
+    (N, z, y, x) or (N, K, z, y, x); one grid_map for all. On a GPU a batch takes the launches of one
+    scan, but for quantiles and top_fraction, which are looked for map by map.
 
     Returns LayerMoments with arrays (K, num_layers + 1), K = 1 for a single map, (N, K, num_layers + 1) for a batch:
     the bytes of N single calls, whatever the threads.
