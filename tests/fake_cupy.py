@@ -228,6 +228,8 @@ def module(machine: Machine) -> types.ModuleType:
     made.ndarray, made.empty, made.asarray, made.__version__ = ndarray, empty, asarray, "0 (emulated)"
     made.ascontiguousarray = lambda a: ndarray(np.ascontiguousarray(a._held), machine)
     made.asnumpy = lambda a: a.get()
+    pool = types.SimpleNamespace(free_all_blocks=lambda: machine.events.append("pool freed"))
+    made.get_default_memory_pool = lambda: pool
     made.get_array_module = lambda *a: made if any(isinstance(v, ndarray) for v in a) else np
     made.cuda = _cuda(machine)
     return made  # type: ignore[no-any-return]

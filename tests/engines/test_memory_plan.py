@@ -1,4 +1,4 @@
-"""How many inputs a call on a GPU takes: planned from free memory, halved once where it is full, kept by the run."""
+"""How many inputs a call on a GPU takes: planned from free memory, halved while it is full, kept by the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from layer_fast.config import make_config
 from layer_fast.engines import cuda
 from layer_fast.engines.placing import Trial, Wanted, may_use_gpu, place
 from layer_fast.engines.reasons import DeviceFull, Unusable
-from layer_fast.steps.memory import SHARE, batches, fitting, halved, kept_batches, planned
+from layer_fast.steps.memory import SHARE, GpuPlan, batches, fitting, halved, kept_batches, planned
 
 ASKED = make_config({"scan_batch": 16, "coalition_batch": 64})
 GB = 1 << 30
@@ -64,28 +64,59 @@ class Filling(Machine):
 
     def __init__(self, batch: int, fits: int) -> None:
         super().__init__()
-        self.batch, self.fits = batch, fits
+        self.batch, self.fits, self.asked = batch, fits, batch
+        self.needs = {"tensorrt": 1, "torch": 1, "onnxruntime": 1}  # memory of an input
+        self.sizes: list[tuple[str, int]] = []
 
     def opened(self, name: str, probe: Any, device: str, precision: str) -> Any:
-        if device == "cuda" and self.batch > self.fits:
+        if device == "cuda" and (name, self.batch) not in self.sizes:
+            self.sizes.append((name, self.batch))
+        if device == "cuda" and self.batch * self.needs[name] > self.fits:
             raise DeviceFull("a graph", "run", f"{self.batch} inputs")
         return super().opened(name, probe, device, precision)
 
     def smaller(self) -> bool:
-        self.batch //= 2
-        return True
+        self.batch = self.batch // 2 if self.batch > 1 else 1
+        return self.batch != self.last()
+
+    def last(self) -> int:
+        return self.sizes[-1][1]
+
+    def planned(self) -> None:
+        self.batch = self.asked
+
+    def trial(self) -> Trial:
+        return Trial(lambda: [PROBE], self.opened, self.smaller, self.planned)
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_full_gpu_is_tried_once_more_with_half(caplog: pytest.LogCaptureFixture) -> None:
+def test_batches_are_halved_until_a_full_gpu_holds_them(caplog: pytest.LogCaptureFixture) -> None:
     wanted = Wanted("auto", "auto", "float32", 1)
-    filling = Filling(8, 4)
-    found = place(wanted, Trial(lambda: [PROBE], filling.opened, filling.smaller))
-    assert (found["chosen"], filling.batch, found["left_out"]) == ("tensorrt", 4, {})
-    assert "tried again with half the batches" in caplog.text
     filling = Filling(8, 2)
-    found = place(wanted, Trial(lambda: [PROBE], filling.opened, filling.smaller))
-    assert found["chosen"] == "torch" and "4 inputs" in found["left_out"]["tensorrt on cuda"], "once for each engine"
+    found = place(wanted, filling.trial())
+    assert (found["chosen"], filling.batch, found["left_out"]) == ("tensorrt", 2, {})
+    assert caplog.text.count("tried again with half the batches") == 2
+    assert filling.sizes == [("tensorrt", 8), ("tensorrt", 4), ("tensorrt", 2)]
+
+
+@pytest.mark.usefixtures("machine")
+def test_where_one_input_is_too_much_the_next_engine_begins_with_the_planned_batches() -> None:
+    filling = Filling(8, 4)
+    filling.needs["tensorrt"] = 5
+    found = place(Wanted("auto", "auto", "float32", 1), filling.trial())
+    assert (found["chosen"], filling.batch) == ("torch", 4)
+    assert "1 inputs" in found["left_out"]["tensorrt on cuda"]
+    assert filling.sizes == [*(("tensorrt", n) for n in (8, 4, 2, 1)), ("torch", 8), ("torch", 4)]
+
+
+def test_a_plan_goes_back_to_what_was_planned() -> None:
+    plan = GpuPlan(ASKED, ASKED.model_copy(update={"scan_batch": 8, "coalition_batch": 4}), 10 * GB)
+    for scans, coalitions in ((4, 2), (2, 1), (1, 1)):
+        assert plan.halve()
+        assert (plan.config.scan_batch, plan.config.coalition_batch) == (scans, coalitions)
+    assert not plan.halve()
+    plan.restart()
+    assert (plan.config.scan_batch, plan.config.coalition_batch) == (8, 4)
 
 
 def test_when_a_gpu_may_be_used(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

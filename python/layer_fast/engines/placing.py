@@ -38,11 +38,12 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """How an engine is tried. probes: the graphs of the run with its batches. smaller: halves the batches, False where
-    they cannot be halved; used once for an engine that finds the GPU full."""
+    they cannot be halved. planned: makes them what they were before any was halved."""
 
     probes: Callable[[], Sequence[Probe]]
     opened: Open
     smaller: Callable[[], bool] = lambda: False
+    planned: Callable[[], None] = lambda: None
 
 
 def may_use_gpu(wanted: Wanted, kept: dict[str, Any] | None) -> bool:
@@ -140,14 +141,15 @@ def _check(name: str, wanted: Wanted, trial: Trial) -> None:
 
 
 def _try(name: str, wanted: Wanted, trial: Trial) -> None:
-    """As `_compare`, once more with half the batches where the GPU is full."""
-    try:
-        _compare(name, wanted, trial)
-    except DeviceFull as error:
-        if not trial.smaller():
-            raise
-        _log.warning("engine %s: %s; tried again with half the batches", name, error)
-        _compare(name, wanted, trial)
+    """As `_compare`, with the planned batches, halved for as long as the GPU is full and they can be."""
+    trial.planned()  # an engine that needs more must not leave the next one with batches of 1
+    while True:
+        try:
+            return _compare(name, wanted, trial)
+        except DeviceFull as error:
+            if not trial.smaller():
+                raise
+            _log.warning("engine %s: %s; tried again with half the batches", name, error)
 
 
 def _compare(name: str, wanted: Wanted, trial: Trial) -> None:

@@ -65,7 +65,11 @@ def choose_engine(
     def smaller() -> bool:
         return plan is not None and plan.halve()
 
-    choice = place(wanted, Trial(probes, partial(opened_probe, config), smaller), kept)
+    def planned() -> None:
+        if plan is not None:
+            plan.restart()
+
+    choice = place(wanted, Trial(probes, partial(opened_probe, config), smaller, planned), kept)
     if plan is None or choice.get("device") != "cuda":
         return Chosen(choice, config)
     return Chosen({**choice, "batches": plan.facts()}, plan.config)

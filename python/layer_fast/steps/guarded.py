@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..engines.reasons import DeviceFull
+from ..engines.reasons import DeviceFull, short
 from ..errors import ReadError, StepFailure
 from ..types import Failure, LayerMask, Scan, ScanRef
 from .lane import Lane
 
+_log = logging.getLogger("layer_fast.steps")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -60,11 +62,12 @@ def advance(
     """Run `verb` on what `take` takes from every scan that has not failed, and `put` the results back.
 
     A batch that raises is retried scan by scan, so that the one at fault is found and the others go on;
-    its failure is kept as a value. KeyboardInterrupt and SystemExit pass.
+    its failure is kept as a value. Where the GPU was full, what pools hold unused is given back first, and a scan alone
+    has one more try too. KeyboardInterrupt and SystemExit pass.
     """
     alive = [work for work in works if work.failure is None]
     with lane.times.stage(step):
-        results = _run(step, verb, [take(work) for work in alive])
+        results = _run(step, verb, [take(work) for work in alive], lane)
     for work, result in zip(alive, results, strict=True):
         if isinstance(result, Failure):
             work.failure = result
@@ -72,7 +75,9 @@ def advance(
             put(work, result)
 
 
-def _run(step: str, verb: Callable[[list[Item]], list[Result]], items: list[Item]) -> list[Result | Failure]:
+def _run(
+    step: str, verb: Callable[[list[Item]], list[Result]], items: list[Item], lane: Lane, retried: bool = False
+) -> list[Result | Failure]:
     if not items:
         return []
     try:
@@ -81,9 +86,14 @@ def _run(step: str, verb: Callable[[list[Item]], list[Result]], items: list[Item
             raise RuntimeError(f"[{step}] expected {len(items)} results, got {len(results)}")
         return list(results)
     except Exception as error:
-        if len(items) == 1:
+        full = isinstance(error, MemoryError | DeviceFull) and lane.place.on_gpu and not retried
+        if len(items) == 1 and not full:
             return [as_failure(step, error)]
-    return [_run(step, verb, [item])[0] for item in items]
+        said = short(error)
+    if full:  # behind the handler: within it the error's frames hold the arrays of the failed call
+        _log.warning("[%s] the GPU was full (%s); tried again scan by scan", step, said)
+        lane.place.release()
+    return [_run(step, verb, [item], lane, retried=len(items) == 1)[0] for item in items]
 
 
 def as_failure(step: str, error: Exception) -> Failure:

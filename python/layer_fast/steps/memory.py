@@ -7,7 +7,7 @@ memory and half precision takes half.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..config import RunConfig
@@ -40,7 +40,7 @@ def planned(config: RunConfig, item_bytes: Sequence[int], free_bytes: int, lanes
 
 
 def halved(config: RunConfig) -> RunConfig | None:
-    """The options with both batches halved, None where they are 1 already: for one retry after the GPU was full."""
+    """The options with both batches halved, None where they are 1 already: for another try after the GPU was full."""
     if config.scan_batch == config.coalition_batch == 1:
         return None
     half = {"scan_batch": max(1, config.scan_batch // 2), "coalition_batch": max(1, config.coalition_batch // 2)}
@@ -79,6 +79,10 @@ class GpuPlan:
     config: RunConfig
     free_bytes: int
     kept: bool = False
+    planned: RunConfig = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.planned = self.config
 
     @classmethod
     def of(
@@ -101,6 +105,10 @@ class GpuPlan:
             return False
         self.config = fewer
         return True
+
+    def restart(self) -> None:
+        """The batches as planned: for the next engine."""
+        self.config = self.planned
 
     def facts(self) -> dict[str, Any]:
         return batches(self.asked, self.config, self.free_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -37,6 +38,11 @@ class Place(Protocol):
         ...
 
 
+    def release(self) -> None:
+        """Give back what memory pools hold unused, after a call that found the GPU full."""
+        ...
+
+
 class Host:
     """NumPy: nothing moves."""
 
@@ -54,6 +60,9 @@ class Host:
     def take(self, array: Any) -> NDArray[Any]:
         held: NDArray[Any] = np.asarray(array)
         return held
+
+    def release(self) -> None:
+        return None
 
 
 class OnGpu:
@@ -79,6 +88,14 @@ class OnGpu:
     def take(self, array: Any) -> NDArray[Any]:
         held: NDArray[Any] = array.get() if isinstance(array, self._cupy.ndarray) else np.asarray(array)
         return held
+
+    def release(self) -> None:
+        """Of CuPy and, where an engine is PyTorch's, of its allocator: neither takes from the other's by itself."""
+        self._stream.synchronize()
+        self._cupy.get_default_memory_pool().free_all_blocks()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def why_not_on_gpu(device: str) -> str:
