@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if why := refusal(options.device):
         print(why, file=sys.stderr)
         return 1
-    from gpu_cohort_inputs import Folders
-    from gpu_cohort_result import gathered, write
+    from on_gpu.cohort_inputs import Folders
+    from on_gpu.cohort_result import gathered, write
     from page_gpu_cohort import summary
 
     end, folders = time.monotonic() + 60 * options.minutes, Folders(options.work)
@@ -92,9 +92,9 @@ def _there(name: str) -> bool:
 
 def begin(options: argparse.Namespace, folders: Any) -> None:
     """Go on with the measurement in the folder, or begin anew where it is another one's or --fresh is asked for."""
-    from gpu_cohort_inputs import Settings
     from layer_fast.engines import inventory
     from machine import basics
+    from on_gpu.cohort_inputs import Settings
 
     gpus = tuple(gpu["name"] for gpu in inventory.gpus()["gpus"]) if options.device == "cuda" else ()
     commit = options.commit or basics()["commit"]
@@ -115,9 +115,9 @@ def begin(options: argparse.Namespace, folders: Any) -> None:
 
 def left(folders: Any) -> Iterator[str]:
     """The steps that are not done, the same one again until it is."""
-    from gpu_cohort_inputs import Settings
-    from gpu_cohort_result import parts, script_scans
-    from gpu_cohort_script import variants
+    from on_gpu.cohort_inputs import Settings
+    from on_gpu.cohort_result import parts, script_scans
+    from on_gpu.cohort_script import variants
 
     settings = Settings.read(folders.settings)
     while not folders.table.exists():
@@ -147,26 +147,26 @@ def _child(step: str, seconds: float, options: argparse.Namespace) -> int:
 
 def _step(options: argparse.Namespace) -> int:
     """One step, in its own process. What it found is in the folder when it returns 0."""
-    import gpu_cohort_inputs
-    from gpu_cohort_result import add_part, write
+    from on_gpu import cohort_inputs
+    from on_gpu.cohort_result import add_part, write
 
-    folders = gpu_cohort_inputs.Folders(options.work)
-    settings = gpu_cohort_inputs.Settings.read(folders.settings)
+    folders = cohort_inputs.Folders(options.work)
+    settings = cohort_inputs.Settings.read(folders.settings)
     kind, _, variant = options.step.partition(":")
     found: dict[str, Any] = {}
     if kind == "inputs":
-        gpu_cohort_inputs.make(settings, folders, options.seconds)
+        cohort_inputs.make(settings, folders, options.seconds)
     elif kind == "script":
-        import gpu_cohort_script
+        from on_gpu import cohort_script
 
-        found = gpu_cohort_script.run(settings, folders, variant, options.seconds)
+        found = cohort_script.run(settings, folders, variant, options.seconds)
     else:
-        import gpu_cohort_ours
+        from on_gpu import cohort_ours
 
         if kind == "cohort":
-            found = gpu_cohort_ours.part(settings, folders, options.seconds)
+            found = cohort_ours.part(settings, folders, options.seconds)
         else:
-            found = gpu_cohort_ours.staged(settings, folders)
+            found = cohort_ours.staged(settings, folders)
         if "refused" not in found and not (kind == "stages" and found["bad"]):
             if kind == "stages":
                 write(folders.run / "stages.json", found)

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-import gpu_probe
-import gpu_rivals
 from machine import ROOT, basics
+from on_gpu import engine_rivals, probe
 from page_text import table
 from quiet_export import to_onnx
 from turns import spread, take_turns
@@ -63,7 +62,7 @@ def network(name: str, side: int) -> tuple[Any, Any]:
     from rivals import torch_networks
 
     torch.manual_seed(1)
-    net = (gpu_rivals.resnet10() if name == "ResNet-10" else torch_networks.resnet()).eval().requires_grad_(False)
+    net = (engine_rivals.resnet10() if name == "ResNet-10" else torch_networks.resnet()).eval().requires_grad_(False)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.running_mean.normal_(0, 0.3)
@@ -106,7 +105,7 @@ def contestants(case: Case, net: Any, graph: bytes, feeds: dict[str, Any], optio
             words = f"{'torch.compile' if compiled else 'torch eager'}{' half' if half else ''}"
             yield (
                 words,
-                lambda compiled=compiled, half=half: gpu_rivals.calls(
+                lambda compiled=compiled, half=half: engine_rivals.calls(
                     net, feeds["image"], case.kind, compiled=compiled, half=half
                 ),
             )
@@ -129,7 +128,7 @@ def measure(case: Case, options: Any) -> dict[str, Any]:
             call = make()
             call()
             start = time.perf_counter()
-            found = gpu_rivals.to_numpy(call())
+            found = engine_rivals.to_numpy(call())
             first[name] = time.perf_counter() - start
         except Exception as error:
             left_out[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
@@ -187,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="measure again what the file holds")
     options = parser.parse_args(arguments)
     end = time.monotonic() + 60 * options.minutes
-    found = gpu_probe.in_own_process()
+    found = probe.in_own_process()
     print(f"TensorRT runs on this card: {found['runs']}: {found['message']}", flush=True)
     held = {} if options.fresh or not options.out.exists() else json.loads(options.out.read_text())
     rows = {row["case"]: row for row in held.get("rows", [])}
@@ -207,7 +206,7 @@ def _run(
 ) -> int:
     from functools import cache
 
-    gpu_rivals.exact()
+    engine_rivals.exact()
     _arrays(options)
     options.tensorrt, options.network = found["runs"], cache(network)
     todo = [case for case in cases() if case.name not in rows]

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 import machine
-from gpu_agreement import apart
-from gpu_case import Case, Kit, Peer, to_host
-from gpu_cases import GROUPS
 from layer_fast import ops
+from on_gpu.agreement import apart
+from on_gpu.case import Case, Kit, Peer, to_host
+from on_gpu.cases import GROUPS
 from page_gpu_ops import table
 
 RESULT = Path(__file__).resolve().parent / "results" / "gpu_ops.json"

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 import bench_gpu_engines as bench
-import gpu_probe
 from engines.gpu import emulate
 from layer_fast.engines import cuda, open_engine
 from layer_fast.engines.choice import relative_l2
+from on_gpu import probe
 
 SIDE = 32
 
 
 def test_the_probe_runs_where_the_library_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     emulate(monkeypatch, tmp_path / "cache")
-    found = gpu_probe.probe()
+    found = probe.probe()
     assert found["runs"] and found["message"] == "ok" and set(found["attempts"]) == {"8.6", "portable", "8.0"}
     assert found["attempts"]["portable"]["l2"] < 1e-6 and found["library"]["version"] == "1.7.1"
 
@@ -29,7 +29,7 @@ def test_the_probe_runs_where_the_library_does(monkeypatch: pytest.MonkeyPatch, 
 def test_the_probe_keeps_the_exact_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gpu = emulate(monkeypatch, tmp_path / "cache", gpu=cuda.Gpu("NVIDIA H200", (9, 0), 139 << 30))
     gpu.tensorrt.diagnostics = 2
-    found = gpu_probe.probe()
+    found = probe.probe()
     assert not found["runs"] and "it says UNSUPPORTED_CC" in found["message"]
     assert set(found["attempts"]) == {"9.0", "portable", "8.0"} and found["attempts"]["8.0"]["built_bytes"] > 0
     assert json.loads(json.dumps(found)) == found
@@ -38,11 +38,11 @@ def test_the_probe_keeps_the_exact_words(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_a_process_that_dies_is_a_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script = tmp_path / "dies.py"
     script.write_text("import os, sys; print('words', file=sys.stderr, flush=True); os.abort()")
-    monkeypatch.setattr(gpu_probe, "__file__", str(script))
-    found = gpu_probe.in_own_process()
+    monkeypatch.setattr(probe, "__file__", str(script))
+    found = probe.in_own_process()
     assert not found["runs"] and "the process ended with -6: words" in found["message"]
     script.write_text("import time; time.sleep(60)")
-    assert "no answer within 1 s" in gpu_probe.in_own_process(1)["message"]
+    assert "no answer within 1 s" in probe.in_own_process(1)["message"]
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,13 @@ def small() -> tuple[Any, Any]:
 def test_rivals_compute_what_our_graphs_do(small: tuple[Any, Any], kind: str) -> None:
     net, model = small
     feeds = {"image": np.random.default_rng(0).random((2, 1, *[SIDE] * 3), np.float32)}
-    call = bench.gpu_rivals.calls(net, feeds["image"], kind, compiled=False, half=False, device="cpu")
+    call = bench.engine_rivals.calls(net, feeds["image"], kind, compiled=False, half=False, device="cpu")
     if kind != "forward":
         feeds["cotangent"] = np.eye(2, dtype=np.float32)[[1, 1]]
     ours = open_engine("onnxruntime", bench.graph_of(model, kind), threads=1, label=kind).run(
         feeds, bench.OUTPUTS[kind]
     )
-    for a, b in zip(bench.gpu_rivals.to_numpy(call()), ours, strict=True):
+    for a, b in zip(bench.engine_rivals.to_numpy(call()), ours, strict=True):
         assert relative_l2(a, b) < 1e-3
 
 

@@ -21,10 +21,7 @@ from layer_fast.engines import cuda
 
 pytest.importorskip("torch")
 pytest.importorskip("nibabel")
-import gpu_cohort_inputs
-import gpu_cohort_ours
-import gpu_cohort_result
-import gpu_cohort_script
+from on_gpu import cohort_inputs, cohort_ours, cohort_result, cohort_script
 
 # What a GPU machine that reaches no registry lacks: docs/guides/gpu.md.
 ABSENT = ("monai", "captum", "cyclopts", "jinja2", "statsmodels", "openvino", "matplotlib", "rich", "pandas",
@@ -43,7 +40,7 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Without
 @dataclasses.dataclass(frozen=True)
 class Measured:
     options: list[str]
-    folders: gpu_cohort_inputs.Folders
+    folders: cohort_inputs.Folders
     out: Path
     code: int
 
@@ -52,8 +49,8 @@ class Measured:
         return dict(json.loads(self.out.read_text()))
 
     @property
-    def settings(self) -> gpu_cohort_inputs.Settings:
-        return gpu_cohort_inputs.Settings.read(self.folders.settings)
+    def settings(self) -> cohort_inputs.Settings:
+        return cohort_inputs.Settings.read(self.folders.settings)
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +67,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         sites = [str(root / "hide"), python, os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(site for site in sites if site))
         code = bench.main(options)
-    return Measured(options, gpu_cohort_inputs.Folders(work), out, code)
+    return Measured(options, cohort_inputs.Folders(work), out, code)
 
 
 def other_run(whole: Measured, root: Path, **changes: Any) -> tuple[Any, Any]:
     """Settings and folders of a measurement of its own that has the inputs of the first."""
-    folders = gpu_cohort_inputs.Folders(root)
+    folders = cohort_inputs.Folders(root)
     settings = dataclasses.replace(whole.settings, **changes)
     settings.write(folders.settings)
     folders.scans(settings.work).symlink_to(whole.folders.scans(settings.work))
     folders.models.symlink_to(whole.folders.models)
-    assert gpu_cohort_inputs.make(settings, folders, 60)
+    assert cohort_inputs.make(settings, folders, 60)
     return settings, folders
 
 
@@ -129,33 +126,33 @@ def test_the_same_command_has_nothing_left_to_do(whole: Measured, monkeypatch: p
 
 def test_a_run_that_was_stopped_goes_on(whole: Measured, tmp_path: Path) -> None:
     settings, folders = other_run(whole, tmp_path / "work")
-    first = gpu_cohort_ours.part(settings, folders, 0.0)
-    gpu_cohort_result.add_part(folders, first)
+    first = cohort_ours.part(settings, folders, 0.0)
+    cohort_result.add_part(folders, first)
     assert 0 < first["scans"] < 12 and not first["complete"] and first["counts"]["pending"] == 12 - first["scans"]
-    second = gpu_cohort_ours.part(settings, folders, 600.0)
-    gpu_cohort_result.add_part(folders, second)
+    second = cohort_ours.part(settings, folders, 600.0)
+    cohort_result.add_part(folders, second)
     assert second["complete"] and first["scans"] + second["scans"] == 12
     one, other = ((f.out / "layers.parquet").read_bytes() for f in (whole.folders, folders))
     assert one == other
-    found = gpu_cohort_result.gathered(folders)
+    found = cohort_result.gathered(folders)
     assert found["cohort"]["parts"] == 2 and found["cohort"]["scans"] == 12
     assert not found["complete"] and found["agreed"] is None and "Not complete" in page_gpu_cohort.summary(found)
 
 
 def test_the_script_and_the_inputs_go_on(whole: Measured, tmp_path: Path) -> None:
     settings, folders = other_run(whole, tmp_path / "work", script="plain")
-    assert gpu_cohort_script.run(settings, folders, "ahead", 0.0) == {"scans": 1}
-    assert gpu_cohort_script.run(settings, folders, "ahead", 60.0) == {"scans": 4}
+    assert cohort_script.run(settings, folders, "ahead", 0.0) == {"scans": 1}
+    assert cohort_script.run(settings, folders, "ahead", 60.0) == {"scans": 4}
     held = [json.loads((f.run / "script_ahead.json").read_text())["scans"] for f in (folders, whole.folders)]
     numbers = [[row["numbers"] for row in rows] for rows in held]
-    assert gpu_cohort_result.agreement(numbers[0], numbers[1], 1e-6)["agrees"], "the scans are the same and in order"
+    assert cohort_result.agreement(numbers[0], numbers[1], 1e-6)["agrees"], "the scans are the same and in order"
     scans = tmp_path / "scans"
-    paths = gpu_cohort_inputs.scans(settings.work, scans, 3, 60)
+    paths = cohort_inputs.scans(settings.work, scans, 3, 60)
     data = [path.read_bytes() for path in paths]
     assert len(set(data)) == 3, "no two files are alike"
     marks = [path.stat().st_mtime_ns for path in paths]
     paths[1].unlink()
-    again = gpu_cohort_inputs.scans(settings.work, scans, 3, 60)
+    again = cohort_inputs.scans(settings.work, scans, 3, 60)
     assert [path.read_bytes() for path in again] == data
     assert [path.stat().st_mtime_ns == mark for path, mark in zip(again, marks, strict=True)] == [True, False, True]
 
@@ -164,7 +161,7 @@ def test_other_settings_begin_anew_and_a_foreign_folder_is_left_alone(whole: Mea
     _, folders = other_run(whole, tmp_path / "work", commit="an older one")
     options = bench._options([*whole.options, "--work", str(folders.root)])
     bench.begin(options, folders)
-    assert gpu_cohort_inputs.Settings.read(folders.settings).commit == "abc" and not folders.table.exists()
+    assert cohort_inputs.Settings.read(folders.settings).commit == "abc" and not folders.table.exists()
     bench.begin(options, folders)
     (folders.run / "part_0000.json").write_text("{}")
     bench.begin(options, folders)
@@ -175,33 +172,33 @@ def test_other_settings_begin_anew_and_a_foreign_folder_is_left_alone(whole: Mea
     assert (folders.run / "part_0000.json").exists()
 
 
-@pytest.mark.parametrize("name", gpu_cohort_result.NUMBERS)
+@pytest.mark.parametrize("name", cohort_result.NUMBERS)
 def test_a_script_that_differs_gets_no_time(whole: Measured, name: str) -> None:
     script = json.loads((whole.folders.run / "script_float32.json").read_text())
-    ours = gpu_cohort_ours.numbers(whole.folders, 4)
+    ours = cohort_ours.numbers(whole.folders, 4)
     engine = whole.found["cohort"]["engine"]
-    assert "scans_per_second" in gpu_cohort_result.compared(script, "float32", ours, engine)
+    assert "scans_per_second" in cohort_result.compared(script, "float32", ours, engine)
     changed = script["scans"][2]["numbers"]
     scale = np.abs(ours["scan00002"]["max" if name == "min" else name]).max()
     for much in (0.01, np.nan):
         changed[name] = (np.asarray(ours["scan00002"][name]) + much * scale).tolist()
-        found = gpu_cohort_result.compared(script, "float32", ours, engine)
+        found = cohort_result.compared(script, "float32", ours, engine)
         assert not found["agreement"]["agrees"] and "scans_per_second" not in found and "ms" not in found
         json.dumps(found, allow_nan=False)
-    half = gpu_cohort_result.compared(script, "float32", ours, {**engine, "precision": "mixed"})
+    half = cohort_result.compared(script, "float32", ours, {**engine, "precision": "mixed"})
     assert half["agreement"]["tolerance"] == 5e-2
 
 
 def test_maps_of_zeros_compare_nothing(whole: Measured) -> None:
-    ours = gpu_cohort_ours.numbers(whole.folders, 4)["scan00000"]
-    assert gpu_cohort_result.agreement([ours], [ours], 1e-3)["agrees"]
+    ours = cohort_ours.numbers(whole.folders, 4)["scan00000"]
+    assert cohort_result.agreement([ours], [ours], 1e-3)["agrees"]
     zero = ours | {name: np.zeros(7) for name in ("mean", "std", "min", "max")}
-    assert not gpu_cohort_result.agreement([zero], [zero], 1e-3)["agrees"]
-    assert not gpu_cohort_result.agreement([], [], 1e-3)["agrees"]
+    assert not cohort_result.agreement([zero], [zero], 1e-3)["agrees"]
+    assert not cohort_result.agreement([], [], 1e-3)["agrees"]
 
 
 def test_a_run_that_lands_on_the_cpu_is_refused(whole: Measured) -> None:
-    watch = gpu_cohort_ours.Watch(dataclasses.replace(whole.settings, device="cuda"), whole.folders, 60)
+    watch = cohort_ours.Watch(dataclasses.replace(whole.settings, device="cuda"), whole.folders, 60)
     watch(1, 12, SimpleNamespace(status="ok"))
     assert watch.stop.is_set() and "expected a run on cuda, it is on the CPU with onnxruntime" in watch.refused
 
@@ -241,7 +238,7 @@ def test_a_lost_scan_ends_the_command(whole: Measured, tmp_path: Path, capfd: py
     folders.table.write_text(folders.table.read_text().replace("scan_0003", "scan_none", 1))
     options = [*whole.options, "--work", str(folders.root), "--out", str(tmp_path / "x.json")]
     assert bench.main(options) == 1
-    assert "cohort: scan00003: " in capfd.readouterr().err and not gpu_cohort_result.parts(folders)[-1]["complete"]
+    assert "cohort: scan00003: " in capfd.readouterr().err and not cohort_result.parts(folders)[-1]["complete"]
 
 
 def test_a_step_that_hangs_is_ended(whole: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,28 +254,28 @@ def test_the_networks_are_monais(whole: Measured) -> None:
     pytest.importorskip("monai")
     import torch
 
-    import gpu_cohort_nets
     import headline_nets
+    from on_gpu import cohort_nets
 
     with torch.inference_mode():
         for work in (headline_nets.QUICK, headline_nets.FULL):
-            ours = gpu_cohort_nets.networks(work.channels, work.width)
+            ours = cohort_nets.networks(work.channels, work.width)
             for a, b in zip(ours, headline_nets.torch_networks(work), strict=True):
-                gpu_cohort_nets.give_weights(a, b)
+                cohort_nets.give_weights(a, b)
                 x = torch.rand(2, 1, *headline_nets.QUICK.model)
                 torch.testing.assert_close(a(x), b(x), rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="expected parameters of shapes"):
-        gpu_cohort_nets.give_weights(ours[0], ours[1])
+        cohort_nets.give_weights(ours[0], ours[1])
 
 
 def test_monais_script_gives_the_same_numbers(whole: Measured) -> None:
     pytest.importorskip("monai")
     pytest.importorskip("captum")
-    assert gpu_cohort_script.which("auto")[0] is gpu_cohort_script.Monai
-    ours, rows = gpu_cohort_ours.numbers(whole.folders, 2), []
-    side = gpu_cohort_script.Monai(whole.settings.work, "cpu")
+    assert cohort_script.which("auto")[0] is cohort_script.Monai
+    ours, rows = cohort_ours.numbers(whole.folders, 2), []
+    side = cohort_script.Monai(whole.settings.work, "cpu")
     for i in range(2):
-        clock = gpu_cohort_script.Clock("cpu")
-        rows.append(side.scan(side.load(gpu_cohort_script._file(whole.settings, whole.folders, i)), clock))
+        clock = cohort_script.Clock("cpu")
+        rows.append(side.scan(side.load(cohort_script._file(whole.settings, whole.folders, i)), clock))
         assert "explain: LayerGradCam" in clock.stages
-    assert gpu_cohort_result.agreement(rows, [ours[f"scan{i:05}"] for i in range(2)], 1e-3)["agrees"]
+    assert cohort_result.agreement(rows, [ours[f"scan{i:05}"] for i in range(2)], 1e-3)["agrees"]

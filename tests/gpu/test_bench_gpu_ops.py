@@ -15,11 +15,11 @@ import pytest
 from scipy import ndimage
 
 import bench_gpu_ops as bench
-import gpu_cases_batched as batches
 import page
-from gpu_agreement import apart
-from gpu_case import Case, Kit, Peer
 from layer_fast import ops
+from on_gpu import cases_batched as batches
+from on_gpu.agreement import apart
+from on_gpu.case import Case, Kit, Peer
 
 GROUPS = {group.__name__: group for group in bench.GROUPS}
 MACHINE = {"gpu": "a card", "capability": "9.0", "copy_gb_per_s": 4000.0, "cupy": "14", "torch": None, "commit": "abc",

@@ -1,7 +1,7 @@
 """Does TensorRT run on this card at all? One small graph, built for several targets, loaded and run, each step's exact
 words kept.
 
-    python benchmarks/gpu_probe.py                prints JSON; run in a process of its own, which a library may end
+    python benchmarks/on_gpu/probe.py                prints JSON; run in a process of its own, which a library may end
 """
 
 from __future__ import annotations

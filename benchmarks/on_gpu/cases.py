@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gpu_case import LAYERS, Case, Kit, Peer, blocks, case
-from gpu_cases_batched import batched
-from gpu_cases_layers import LAYERED
 from layer_fast import ops
+from on_gpu.case import LAYERS, Case, Kit, Peer, blocks, case
+from on_gpu.cases_batched import batched
+from on_gpu.cases_layers import LAYERED
 
 
 def resampling(kit: Kit) -> Iterator[Case]:

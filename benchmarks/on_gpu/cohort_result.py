@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gpu_cohort_inputs import Folders, Settings
-from gpu_cohort_ours import numbers
 from machine import basics
+from on_gpu.cohort_inputs import Folders, Settings
+from on_gpu.cohort_ours import numbers
 from turns import spread
 
 FORMAT = 1
@@ -66,7 +66,7 @@ def gathered(folders: Folders) -> Found:
     if not held or not held[-1]["complete"]:
         return found
     ours = numbers(folders, settings.scans)
-    from gpu_cohort_script import variants
+    from on_gpu.cohort_script import variants
 
     for variant in variants(settings.device):
         if script_scans(folders, variant):

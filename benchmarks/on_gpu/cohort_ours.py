@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpu_cohort_inputs import Folders, Settings
+from on_gpu.cohort_inputs import Folders, Settings
 
 EVERY_S = 0.02
 BAD = ("quarantined", "failed")

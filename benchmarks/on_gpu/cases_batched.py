@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gpu_agreement import apart
-from gpu_case import LAYERS, Case, Kit, blocks, on_host, to_host
 from layer_fast import ops
+from on_gpu.agreement import apart
+from on_gpu.case import LAYERS, Case, Kit, blocks, on_host, to_host
 
 SCANS = 8
 SHARED = ("weighted", "edges", "histogram_low")  # fields of statistics that do not grow with the scans

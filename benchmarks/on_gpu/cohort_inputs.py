@@ -141,15 +141,15 @@ def packages(work: Workload, folder: Path) -> None:
     """The two model packages, exported by tracing, which needs no onnxscript; whole or not at all."""
     import torch
 
-    import gpu_cohort_nets
     from layer_fast import graphs
+    from on_gpu import cohort_nets
 
     if folder.exists():
         return
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     image = torch.zeros(1, 1, *work.model)
-    for role, net in zip(("segmenter", "classifier"), gpu_cohort_nets.networks(work.channels, work.width), strict=True):
+    for role, net in zip(("segmenter", "classifier"), cohort_nets.networks(work.channels, work.width), strict=True):
         model = to_onnx(net, image, dims={0: "batch"}, tracing=True)
         manifest = _manifest(work, role)
         if role == "classifier":

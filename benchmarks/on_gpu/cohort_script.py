@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-import gpu_cohort_nets
 import headline_nets
-from gpu_cohort_inputs import Folders, Settings
 from headline_nets import Workload
 from headline_sides import per_label
+from on_gpu import cohort_nets
+from on_gpu.cohort_inputs import Folders, Settings
 
 CLASS = 1
 LINEAR = {"mode": "trilinear", "align_corners": False}
@@ -58,7 +58,7 @@ class Plain:
 
     def __init__(self, work: Workload, device: str) -> None:
         self.device, self.model, self.size = device, work.model, work.scan
-        nets = gpu_cohort_nets.networks(work.channels, work.width)
+        nets = cohort_nets.networks(work.channels, work.width)
         self.segmenter, self.classifier = (net.to(device) for net in nets)
         self._held: Any = None
         self.classifier.layer4.register_forward_hook(self._keep)
@@ -133,9 +133,9 @@ class Monai(Plain):
         from monai.transforms import LoadImage, Resize, ScaleIntensityRange
 
         self.device, self.model, self.size = device, work.model[::-1], work.scan[::-1]
-        ours = gpu_cohort_nets.networks(work.channels, work.width)
+        ours = cohort_nets.networks(work.channels, work.width)
         theirs = headline_nets.torch_networks(work)
-        nets = [headline_nets.transposed(gpu_cohort_nets.give_weights(a, b)) for a, b in zip(ours, theirs, strict=True)]
+        nets = [headline_nets.transposed(cohort_nets.give_weights(a, b)) for a, b in zip(ours, theirs, strict=True)]
         self.segmenter, self.classifier = (net.to(device) for net in nets)
         self._load = LoadImage(image_only=True, ensure_channel_first=True)
         self._resize = Resize(self.model, mode="trilinear", align_corners=False)
@@ -191,9 +191,9 @@ def run(settings: Settings, folders: Folders, variant: str, seconds: float) -> d
     if settings.device == "cuda" and not torch.cuda.is_available():
         return {"refused": f"this PyTorch ({torch.__version__}) finds no CUDA device: there is nothing to compare with"}
     if variant == "float32":
-        import gpu_rivals
+        from on_gpu import engine_rivals
 
-        gpu_rivals.exact()
+        engine_rivals.exact()
     made, why_not = which(settings.script)
     path = folders.run / f"script_{variant}.json"
     held = json.loads(path.read_text()) if path.exists() else {"scans": []}

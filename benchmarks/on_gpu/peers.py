@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_case import LAYERS, Kit, Peer
+from on_gpu.case import LAYERS, Kit, Peer
 
 ROWS = LAYERS + 1
 FLOAT32_SUM = 1e-2  # millions of float32 numbers added in float32, in an order that changes from call to call

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gpu_case import LAYERS, Case, Kit, Peer, blocks, case
-from gpu_peers import intensity_peers, of_a_reduction, window_peers
 from layer_fast import ops
+from on_gpu.case import LAYERS, Case, Kit, Peer, blocks, case
+from on_gpu.peers import intensity_peers, of_a_reduction, window_peers
 
 ROWS = LAYERS + 1
 SUMS = 1e-12  # tests/tolerances.py, SUM_RELATIVE; the same sum in the same order, hence the same bytes
