@@ -86,4 +86,4 @@ def test_case_is_compared_with_all_others(out: Path) -> None:
         assert (cells[method]["n_case"], cells[method]["n_control"]) == (case, len(labels) - case)
         assert cells[method]["negative"] is None
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "<td>negative</td><td>all others</td>" in page
+    assert "<dt>negative</dt><dd>all others</dd>" in page
