@@ -80,3 +80,16 @@ def test_words_of_torch_are_engine_errors(
     monkeypatch.setattr(module, "Program", raising(error))
     with pytest.raises(kind, match=words.format("load the weights")):
         TorchEngine(tiny.classifier(1), label="the graph")
+
+
+@pytest.mark.parametrize("words", ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"])
+def test_cudas_own_words_for_a_full_gpu(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """torch names its allocator's errors alone; on the CPU the same words are no full GPU."""
+    engine = TorchEngine(tiny.classifier(1), label="the graph")
+    monkeypatch.setattr(torch, "from_numpy", raising(RuntimeError(words)))
+    with pytest.raises(EngineError, match="could not run on cpu") as on_cpu:
+        engine.run({"image": IMAGE}, ("logits",))
+    assert not isinstance(on_cpu.value, DeviceFull)
+    monkeypatch.setattr(engine, "device", "cuda")
+    with pytest.raises(DeviceFull, match="the graph: not enough GPU memory to run"):
+        engine.run({"image": IMAGE}, ("logits",))

@@ -12,6 +12,7 @@ import pytest
 
 import fake_cupy
 from layer_fast.engines.reasons import DeviceFull
+from layer_fast.errors import DeviceError
 from layer_fast.steps.guarded import Work, advance
 from layer_fast.steps.place import Host, OnGpu
 from layer_fast.timing import StageTimes
@@ -35,7 +36,7 @@ def works(n: int) -> list[Work]:
 
 
 def run(place: Any, verb: Callable[[list[str]], list[str]], n: int = 3) -> list[Work]:
-    lane: Any = SimpleNamespace(place=place, times=StageTimes())
+    lane: Any = SimpleNamespace(place=place, times=StageTimes(), device="cuda" if place.on_gpu else "cpu")
     found = works(n)
     advance("explain", found, lane, take=lambda w: w.ref.scan_id, verb=verb, put=lambda w, got: w.flag(got))
     return found
@@ -57,12 +58,21 @@ def test_a_pool_that_gives_back_saves_every_scan(caplog: pytest.LogCaptureFixtur
     assert gpu.releases == 1 and "the GPU was full" in caplog.text and "tried again" in caplog.text
 
 
-def test_a_scan_alone_has_one_more_try_and_no_more() -> None:
+FULL = [
+    MemoryError("out of memory"),  # what CuPy's error is
+    DeviceError("[layer_reduce] expected memory, got CUDA error 2: out of memory"),  # a native operation's
+    RuntimeError("cudaErrorMemoryAllocation: out of memory"),  # CuPy's, of its runtime
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+def test_a_scan_alone_has_one_more_try_and_no_more(error: Exception) -> None:
     gpu, calls = Gpu(0), []
 
     def verb(items: list[str]) -> list[str]:
         calls.append(list(items))
-        raise MemoryError("out of memory")  # what CuPy's error is
+        raise error
 
     assert codes(run(gpu, verb, 1)) == ["out_of_memory"]
     assert calls == [["s0"], ["s0"]] and gpu.releases == 1

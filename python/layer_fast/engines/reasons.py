@@ -28,7 +28,11 @@ SENTENCES = {
 """code -> sentence: what is wrong; what to type."""
 
 _SIGNS = (
-    ("out_of_memory", r"out ?of ?memory|cudaErrorMemoryAllocation|INSUFFICIENT_GPU_MEMORY|failed to allocate"),
+    (
+        "out_of_memory",
+        r"out ?of ?memory|cudaErrorMemoryAllocation|INSUFFICIENT_GPU_MEMORY|failed to allocate|"
+        r"ALLOC_FAILED",
+    ),
     ("old_driver", r"driver version is insufficient|OLD_CUDA_DRIVER|OLD_CUDA_RUNTIME|unsupported toolchain"),
     ("unsupported_capability", r"UNSUPPORTED_CC|compute capability|no kernel image|for Turing|unsupported (?:SM|GPU)"),
 )
@@ -66,6 +70,13 @@ def _unusable(code: str, facts: dict[str, object]) -> Unusable:
 def sign_of(text: str) -> str:
     """The code that a library's own words point to, "" where they point to none."""
     return next((code for code, words in _SIGNS if re.search(words, text, re.I)), "")
+
+
+def says_full(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left: by its class or, as of a native operation or of CUDA under a
+    library, by its words."""
+    named = isinstance(error, MemoryError | DeviceFull)
+    return named or (isinstance(error, EngineError | RuntimeError) and sign_of(str(error)) == "out_of_memory")
 
 
 def short(text: object, limit: int = 300) -> str:

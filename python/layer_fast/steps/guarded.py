@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..engines.reasons import DeviceFull, short
+from ..engines.reasons import says_full, short
 from ..errors import ReadError, StepFailure
 from ..types import Failure, LayerMask, Scan, ScanRef
 from .lane import Lane
@@ -86,7 +86,7 @@ def _run(
             raise RuntimeError(f"[{step}] expected {len(items)} results, got {len(results)}")
         return list(results)
     except Exception as error:
-        full = isinstance(error, MemoryError | DeviceFull) and lane.place.on_gpu and not retried
+        full = lane.device == "cuda" and says_full(error) and not retried
         if len(items) == 1 and not full:
             return [as_failure(step, error)]
         said = short(error)
@@ -102,7 +102,7 @@ def as_failure(step: str, error: Exception) -> Failure:
         return Failure(step, error.code, str(error), error.input_at_fault)
     if isinstance(error, ReadError):
         return Failure(step, error.code, str(error), input_at_fault=True)
-    code = "out_of_memory" if isinstance(error, MemoryError | DeviceFull) else f"internal:{type(error).__name__}"
+    code = "out_of_memory" if says_full(error) else f"internal:{type(error).__name__}"
     return Failure(step, code, str(error)[:500], input_at_fault=False)
 
 

@@ -37,7 +37,6 @@ class Place(Protocol):
         """The array as NumPy; waits for it."""
         ...
 
-
     def release(self) -> None:
         """Give back what memory pools hold unused, after a call that found the GPU full."""
         ...

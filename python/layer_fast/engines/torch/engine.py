@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...errors import EngineError
 from ..base import Arrays, Port, check_feeds
 from ..device_arrays import View, library_of
-from ..reasons import DeviceFull, Unusable, short
+from ..reasons import DeviceFull, Unusable, says_full, short
 from . import activations, conv, elementwise, indexing, matmul, movement, norm, pool, reductions, resize  # noqa: F401
 from .exact import exact
 from .program import Program, as_tensor
@@ -100,6 +100,8 @@ class TorchEngine:
         except DeviceFull:  # which is a RuntimeError too
             raise
         except RuntimeError as error:  # a GPU that this torch has no kernels for, or that is gone
+            if self.device != "cpu" and says_full(error):  # cuBLAS's and the driver's own words
+                raise DeviceFull(self._label, what, short(error)) from error
             words = f"torch {torch.__version__} could not {what} on {self.device}: {short(error)}"
             raise EngineError(f"{self._label}: {words}") from error
 
