@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-import machine
+from measuring import machine
 
 RESULTS = Path(__file__).resolve().parent / "results" / "evidence_cpu.json"
 SETUPS = ("bmode", "swe", "both")

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from on_gpu.cohort_inputs import Folders
     from on_gpu.cohort_result import gathered, write
-    from page_gpu_cohort import summary
+    from pages.gpu_cohort import summary
 
     end, folders = time.monotonic() + 60 * options.minutes, Folders(options.work)
     begin(options, folders)
@@ -93,7 +93,7 @@ def _there(name: str) -> bool:
 def begin(options: argparse.Namespace, folders: Any) -> None:
     """Go on with the measurement in the folder, or begin anew where it is another one's or --fresh is asked for."""
     from layer_fast.engines import inventory
-    from machine import basics
+    from measuring.machine import basics
     from on_gpu.cohort_inputs import Settings
 
     gpus = tuple(gpu["name"] for gpu in inventory.gpus()["gpus"]) if options.device == "cuda" else ()

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from machine import ROOT, basics
+from measuring.machine import ROOT, basics
+from measuring.turns import spread, take_turns
+from measuring.verify import relative_l2
 from on_gpu import engine_rivals, probe
-from page_text import table
+from pages.text import table
 from quiet_export import to_onnx
-from turns import spread, take_turns
-from verify import relative_l2
 
 RESULT = ROOT / "benchmarks" / "results" / "gpu_engines.json"
 KINDS = ("forward", "gradcam", "gradient")

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-import machine
 from layer_fast import ops
+from measuring import machine
 from on_gpu.agreement import apart
 from on_gpu.case import Case, Kit, Peer, to_host
 from on_gpu.cases import GROUPS
-from page_gpu_ops import table
+from pages.gpu_ops import table
 
 RESULT = Path(__file__).resolve().parent / "results" / "gpu_ops.json"
 ROUNDS, LEAST_ROUNDS, MOST_SECONDS = 30, 5, 2.0

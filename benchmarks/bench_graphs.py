@@ -24,11 +24,11 @@ import graph_cases
 from graph_cases import GraphCase
 from layer_fast import graphs
 from layer_fast.engines import available_engines, open_engine
-from machine import ROOT, basics
-from page_graphs import RATIOS, table
+from measuring.machine import ROOT, basics
+from measuring.turns import paired, spread, take_turns
+from measuring.verify import relative_l2
+from pages.graphs import RATIOS, table
 from rivals import torch_autograd as rival
-from turns import paired, spread, take_turns
-from verify import relative_l2
 
 AGREE = 2e-2  # L2; a flipped ReLU gate costs up to that, in PyTorch's own float32 too (docs/guides/saliency_graphs.md)
 LOGITS_AGREE = 1e-3  # L2; no gate of the forward pass jumps

@@ -13,7 +13,7 @@ import pytest
 
 from cases import all_cases
 from inputs import QUICK
-from verify import difference
+from measuring.verify import difference
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -27,11 +27,11 @@ import numpy as np
 
 import headline_nets
 import headline_sides
-import machine
 from headline_nets import FULL, QUICK, Workload
-from page_headline import faster
+from measuring import machine
+from measuring.turns import peak_megabytes, resident_megabytes, spread
+from pages.headline import faster
 from run_ops import child, write
-from turns import peak_megabytes, resident_megabytes, spread
 
 RESULTS = machine.ROOT / "benchmarks" / "results" / "headline_cpu.json"
 CACHE = machine.ROOT / "build" / "benchmarks"
@@ -161,14 +161,14 @@ def _again(options: argparse.Namespace, threads: int) -> Any:
         "--scans",
         str(options.scans),
     ]
-    return child("headline.py", arguments, "warm")
+    return child("headline", arguments, "warm")
 
 
 def _memory(found: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     threads = str(options.thread_counts[0])
     names = list(found["threads"][threads]["sides"])
     arguments = ["--cache", str(options.cache), "--threads", threads, *["--quick"] * options.quick]
-    return {name: child("headline.py", ["--side", name, *arguments]) for name in names}
+    return {name: child("headline", ["--side", name, *arguments]) for name in names}
 
 
 def report(found: dict[str, Any], threads: int) -> str:

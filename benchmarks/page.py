@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from page_evidence import evidence
-from page_gpu_cohort import gpu_cohort
-from page_gpu_ops import gpu_engines, gpu_ops, gpu_sanitize
-from page_graphs import graphs
-from page_headline import headline
-from page_text import facts, number, ratio, table
+from pages.evidence import evidence
+from pages.gpu_cohort import gpu_cohort
+from pages.gpu_ops import gpu_engines, gpu_ops, gpu_sanitize
+from pages.graphs import graphs
+from pages.headline import headline
+from pages.text import facts, number, ratio, table
 
 HERE = Path(__file__).resolve().parent
 FILES = {name: f"{name}_cpu.json" for name in ("ops", "headline", "graphs", "evidence")}

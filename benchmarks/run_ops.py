@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import machine
 from cases import all_cases
+from measuring import machine
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "ops_cpu.json"
@@ -36,9 +36,10 @@ LIMIT = 1800  # seconds of one child
 
 
 def run(arguments: Sequence[str], heap: str, timeout: float = LIMIT) -> str:
-    """A script of this folder in a fresh process with the heap's environment; its error text, or nothing."""
+    """A module of this folder in a fresh process with the heap's environment; its error text, or nothing."""
     held = {key: value for key, value in os.environ.items() if not key.startswith(SET_HERE)}
-    environment = held | PASSIVE | HEAPS[heap]
+    paths = os.pathsep.join(filter(None, (str(HERE), held.get("PYTHONPATH", ""))))
+    environment = held | PASSIVE | HEAPS[heap] | {"PYTHONPATH": paths}
     try:
         done = subprocess.run(
             [sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=timeout, check=False
@@ -48,11 +49,11 @@ def run(arguments: Sequence[str], heap: str, timeout: float = LIMIT) -> str:
     return "" if done.returncode == 0 else f"exit {done.returncode}: {done.stderr.strip()[-500:]}"
 
 
-def child(script: str, arguments: Sequence[str], heap: str = "default") -> Any:
-    """What the script wrote to its --out, or {"failed": why}."""
+def child(module: str, arguments: Sequence[str], heap: str = "default") -> Any:
+    """What a module of this folder wrote to its --out, or {"failed": why}."""
     with tempfile.TemporaryDirectory(prefix="layer_fast_bench_") as folder:
         out = Path(folder) / "row.json"
-        failed = run([str(HERE / script), *arguments, "--out", str(out)], heap)
+        failed = run(["-P", "-m", module, *arguments, "--out", str(out)], heap)
         return {"failed": failed} if failed else json.loads(out.read_text())
 
 
@@ -61,10 +62,10 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     arguments = [name, "--threads", options.threads, "--rounds", str(options.rounds), "--seconds", str(options.seconds)]
     arguments += ["--quick"] * options.quick
     before, start = os.getloadavg()[0], time.time()
-    row = child("one_case.py", arguments)
+    row = child("measuring.one_case", arguments)
     heaps = {"default": row.pop("threads", {})}
     if "failed" not in row and not options.one_heap:
-        warm = child("one_case.py", [*arguments, "--no-oracle"], "warm")
+        warm = child("measuring.one_case", [*arguments, "--no-oracle"], "warm")
         heaps["warm"] = warm.get("threads", {})
         if "failed" in warm:
             row["failed_warm"] = warm["failed"]
@@ -105,7 +106,7 @@ def start(options: argparse.Namespace) -> dict[str, Any]:
         if [held.get(key) for key in ("format", "quick", "threads")] != [FORMAT, options.quick, options.threads]:
             raise SystemExit(f"{options.out}: made with other sizes, threads or format; leave out --resume")
         fresh["cases"] = held["cases"]
-    facts = child("machine.py", [])
+    facts = child("measuring.machine", [])
     return fresh | {"machine": facts.get("machine", facts), "rivals": facts.get("rivals", {})}
 
 

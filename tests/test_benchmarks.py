@@ -19,14 +19,12 @@ import compare
 import headline
 import headline_sides
 import inputs
-import machine
-import one_case
 import page
-import page_headline
 import rivals
 import run_ops
-import turns
-from verify import difference, relative_l2
+from measuring import machine, one_case, turns
+from measuring.verify import difference, relative_l2
+from pages import headline as page_headline
 
 PAGE = Path(page.__file__).with_name("README.md")
 FOLDER = PAGE.parent
@@ -189,10 +187,10 @@ def test_compare_exit_codes(tmp_path: Path, new: Any, code: int, capsys: pytest.
 def test_run_writes_resumes_and_fills_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, started = run_ops.child, []
 
-    def child(script: str, arguments: Any, heap: str = "default") -> Any:
+    def child(module: str, arguments: Any, heap: str = "default") -> Any:
         started.append(arguments[:1])
         facts = {"machine": machine.facts(), "rivals": {"liar": {"missing": "no such module"}}}
-        return facts if script == "machine.py" else real(script, arguments, heap)
+        return facts if module == "measuring.machine" else real(module, arguments, heap)
 
     monkeypatch.setattr(run_ops, "child", child)
     out = tmp_path / "ops_cpu.json"

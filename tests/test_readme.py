@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import claims
 from layer_fast.phantom import make_cohort
+from pages import claims
 
 ROOT = Path(__file__).resolve().parent.parent
 

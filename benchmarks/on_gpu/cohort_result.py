@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from machine import basics
+from measuring.machine import basics
+from measuring.turns import spread
 from on_gpu.cohort_inputs import Folders, Settings
 from on_gpu.cohort_ours import numbers
-from turns import spread
 
 FORMAT = 1
 # As in headline.py: relative to the largest of its kind. "other": half precision or TF32 on one of the two sides.

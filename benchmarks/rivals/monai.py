@@ -54,7 +54,7 @@ def _gaussian(inputs: Inputs, _: Any) -> Any:
 
     from scipy import ndimage
 
-    from oracles import keep_linear
+    from cases.oracles import keep_linear
 
     values, shape = inputs["volume"].astype(np.float64), inputs["shape"]
     for axis, (n, m) in enumerate(zip(inputs["volume"].shape, shape, strict=True)):

@@ -33,7 +33,7 @@ def _seg(inputs: Inputs) -> Any:
 
 def _linear_one_hot(inputs: Inputs, ours: Any) -> Any:
     """The label with the largest indicator, each interpolated on its own; where two share it, the nearest voxel's."""
-    from oracles import keep_linear
+    from cases.oracles import keep_linear
 
     labels, best, out = inputs["volume"], np.zeros(inputs["shape"]), ours.copy()
     scores = {label: keep_linear((labels == label).astype(np.float64), inputs["shape"]) for label in np.unique(labels)}

@@ -39,7 +39,7 @@ def _passes(how: int) -> Any:
 
 
 def _other_cubic(inputs: Inputs, _: Any) -> Any:
-    from oracles import keys
+    from cases.oracles import keys
 
     return keys(inputs["volume"], inputs["shape"], -0.75)
 

@@ -21,7 +21,7 @@ def _resize(antialias: bool) -> Any:
 
 
 def _gaussian(inputs: Inputs, _: Any) -> Any:
-    from oracles import gaussian_then_linear
+    from cases.oracles import gaussian_then_linear
 
     return gaussian_then_linear(inputs["volume"], inputs["shape"])
 

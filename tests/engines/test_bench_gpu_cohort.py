@@ -16,8 +16,8 @@ import pytest
 import bench_gpu_cohort as bench
 import layer_fast
 import page
-import page_gpu_cohort
 from layer_fast.engines import cuda
+from pages import gpu_cohort as page_gpu_cohort
 
 pytest.importorskip("torch")
 pytest.importorskip("nibabel")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from case import Case, Work
-from cases_layers import CASES as LAYERS
-from cases_volumes import CASES as VOLUMES
+from cases.case import Case, Work
+from cases.layers import CASES as LAYERS
+from cases.volumes import CASES as VOLUMES
 
 __all__ = ["Case", "Work", "all_cases"]
 

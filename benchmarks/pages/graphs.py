@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import page_text
-from page_text import brief
+from pages import text as page_text
+from pages.text import brief
 
 Row = dict[str, Any]
 Pairs = dict[str, tuple[str, str]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from page_text import brief, number, ratio, table
+from pages.text import brief, number, ratio, table
 
 NUMBERS = {
     "count": "counts", "mean": "means", "std": "deviations", "min": "minima", "max": "maxima", "score": "scores"

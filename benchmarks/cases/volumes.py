@@ -13,8 +13,8 @@ import numpy as np
 
 import inputs
 import layer_fast as lf
-import oracles
-from case import Case, Work
+from cases import oracles
+from cases.case import Case, Work
 from inputs import Shape, Size
 
 HALF_PIXEL = "half-pixel (align_corners=False), edges clamped"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import page_evidence
-import page_graphs
-import page_headline
 from cases import all_cases
+from pages import evidence as page_evidence
+from pages import graphs as page_graphs
+from pages import headline as page_headline
 from rivals import NAMES
 
 Found = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from page_text import number, ratio, table
+from pages.text import number, ratio, table
 
 Found = dict[str, Any]
 NUMBERS = {
@@ -82,7 +82,8 @@ def _stages(held: Found) -> str:
         said += f"; **bottleneck with one lane: {waited['bottleneck']}** ({number(waited['seconds'])} s for "
         said += f"{waited['scans']} scans{'' if waited['waited'] else '; kernels were not waited for'})"
     lines.append(said + ". In the run the host's seconds are summed over lanes, and work on the GPU counts where the "
-                        "host waits for it.")  # fmt: skip
+                        "host waits for it; read is what lanes waited for scans, read.ahead what the reading threads "
+                        "spent.")  # fmt: skip
     for side in held["script"].values():
         if "stages_ms" in side:
             stages = ", ".join(f"{name} {number(ms)}" for name, ms in side["stages_ms"].items())

@@ -9,8 +9,8 @@ import numpy as np
 
 import inputs
 import layer_fast as lf
-import oracles
-from case import Case, Work
+from cases import oracles
+from cases.case import Case, Work
 from inputs import Size
 
 QUANTILES, TOP = (0.5, 0.95), 0.05

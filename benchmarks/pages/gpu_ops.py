@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from page_text import number
-from page_text import table as markdown
+from pages.text import number
+from pages.text import table as markdown
 
 Found = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """One case in one process: memory of first calls, agreement, then turns. run_ops starts it as a child.
 
-python benchmarks/one_case.py NAME --out row.json [--quick] [--threads 1,2] [--no-oracle]
+python -m measuring.one_case NAME --out row.json [--quick] [--threads 1,2] [--no-oracle], in benchmarks/
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import machine
 import rivals
 from cases import Case, Work, all_cases
 from inputs import FULL, QUICK, Size
+from measuring import machine
+from measuring.turns import minor_faults, peak_megabytes, summary, take_turns
+from measuring.verify import difference
 from rivals import Method, Rival
-from turns import minor_faults, peak_megabytes, summary, take_turns
-from verify import difference
 
 OURS = "layer_fast"
 Row = dict[str, Any]

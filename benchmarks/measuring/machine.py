@@ -17,7 +17,7 @@ import numpy as np
 
 from rivals import NAMES, load, memory
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("numpy", "onnx", "onnxruntime", "openvino", "torch", "captum", "monai")
 BYTES = 256 << 20
 

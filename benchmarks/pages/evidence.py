@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from page_text import facts, table
+from pages.text import facts, table
 
 GOAL = {"wall_s": 60, "peak_mib": 1024}
 NAMES = {

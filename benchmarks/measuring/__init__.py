@@ -1,0 +1,1 @@
+"""How every benchmark measures: facts of the machine, turns and their medians, answers that are compared before."""
