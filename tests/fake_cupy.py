@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 
 
 class Machine:
-    """What happened. copies: ("upload" | "download", bytes). streams: by pointer. full_after: bytes that fit."""
+    """What happened. copies: ("upload" | "download", bytes). streams: by pointer. full_after: bytes that fit. late:
+    work that is given to a stream is done when somebody waits for it, and not before, as a GPU may do it."""
 
     def __init__(self) -> None:
         self.copies: list[tuple[str, int]] = []
@@ -22,6 +24,7 @@ class Machine:
         self.streams: dict[int, Stream] = {}
         self.current: list[Stream] = []
         self.full_after: int | None = None
+        self.late = False
         self.names = itertools.count(0x1000)
 
     def largest(self, way: str) -> int:
@@ -29,8 +32,10 @@ class Machine:
 
 
 class Event:
+    """A place in a stream's work: what was given to it so far."""
+
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+        self.stream, self.given = stream, stream.given
 
 
 class Stream:
@@ -39,6 +44,8 @@ class Stream:
     def __init__(self, machine: Machine, pointer: int) -> None:
         self._machine, self.ptr = machine, pointer
         self.recording: list[Callable[[], None]] | None = None
+        self.waiting: deque[Callable[[], None]] = deque()
+        self.given = 0
         machine.streams[pointer] = self
 
     def __enter__(self) -> Stream:
@@ -49,19 +56,30 @@ class Stream:
         self._machine.current.pop()
 
     def give(self, work: Callable[[], None]) -> None:
-        if self.recording is None:
-            work()
-        else:
+        if self.recording is not None:
             self.recording.append(work)
+        elif self._machine.late:
+            self.waiting.append(work)
+            self.given += 1
+        else:
+            work()
+
+    def catch_up(self, given: int | None = None) -> None:
+        """Do what waits here, up to the piece of work with this number (None: all)."""
+        while self.waiting and (given is None or self.given - len(self.waiting) < given):
+            self.waiting.popleft()()
 
     def record(self, event: Event | None = None) -> Event:
         return event or Event(self)
 
     def wait_event(self, event: Event) -> None:
         self._machine.events.append(f"{self.ptr:#x} waits for {event.stream.ptr:#x}")
+        if self._machine.late:
+            self.give(lambda: event.stream.catch_up(event.given))
 
     def synchronize(self) -> None:
         self._machine.events.append(f"host waits for {self.ptr:#x}")
+        self.catch_up()
 
     def begin_capture(self, mode: int | None = None) -> None:
         self.recording = []
@@ -76,9 +94,10 @@ class Graph:
         self._machine, self._work = machine, work
 
     def launch(self, stream: Stream | None = None) -> None:
-        self._machine.events.append(f"graph on {(stream or self._machine.current[-1]).ptr:#x}")
+        to = stream or self._machine.current[-1]
+        self._machine.events.append(f"graph on {to.ptr:#x}")
         for work in self._work:
-            work()
+            to.give(work)
 
 
 class _Device(contextlib.nullcontext):  # type: ignore[type-arg]
@@ -91,11 +110,14 @@ class Pointer:
 
     def copy_from_host_async(self, address: int, size: int, stream: Stream | None = None) -> None:
         self._array._machine.copies.append(("upload", size))
-        _move(self.ptr, address, size)
+        self._given(stream, self.ptr, address, size)
 
     def copy_to_host_async(self, address: int, size: int, stream: Stream | None = None) -> None:
         self._array._machine.copies.append(("download", size))
-        _move(address, self.ptr, size)
+        self._given(stream, address, self.ptr, size)
+
+    def _given(self, stream: Stream | None, to: int, source: int, size: int) -> None:
+        (stream or self._array._machine.current[-1]).give(lambda: _move(to, source, size))
 
 
 def _move(to: int, source: int, size: int) -> None:
@@ -184,6 +206,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def get(self, stream: Stream | None = None, order: str = "C", out: Any = None, blocking: bool = True) -> Any:
         self._machine.copies.append(("download", self._held.nbytes))
+        (stream or self._machine.current[-1]).catch_up()
         if out is None:
             return self._held.copy()
         out[...] = self._held

@@ -53,10 +53,18 @@ def test_halving_ends_at_one() -> None:
 
 def test_a_run_that_goes_on_keeps_its_batches() -> None:
     used = planned(ASKED, [GB], 10 * GB, 1)
-    kept = {"batches": json.loads(json.dumps(batches(ASKED, used, 10 * GB)))}
+    kept = {"batches": json.loads(json.dumps(batches(ASKED, used, used, 10 * GB)))}
     assert kept_batches(ASKED, kept) == used
     assert kept_batches(ASKED.model_copy(update={"scan_batch": 4}), kept) is None, "asked for something else"
     assert kept_batches(ASKED, {}) is None and kept_batches(ASKED, None) is None
+
+
+def test_the_run_says_why_its_batches_are_lower() -> None:
+    plan = GpuPlan(ASKED, ASKED, 10 * GB)
+    assert plan.facts()["lowered"] == "no"
+    lower = GpuPlan(ASKED, planned(ASKED, [GB], 10 * GB, 1), 10 * GB)
+    assert lower.facts()["lowered"] == "by plan"
+    assert lower.halve() and lower.facts()["lowered"] == "full"
 
 
 class Filling(Machine):

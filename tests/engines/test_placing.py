@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,38 @@ def test_the_order_of_the_ladder_and_its_reasons(machine: Machine, caplog: pytes
     assert list(found["left_out"]) == order
     assert "engine tensorrt on cuda is left out: reason tensorrt on cuda; next: torch on cuda" in caplog.text
     assert "next: the CPU" in caplog.text and "this run computes on the CPU with openvino" in caplog.text
+
+
+def test_all_graphs_of_a_lane_are_open_together(machine: Machine) -> None:
+    """One that fits alone may not fit beside the others."""
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = []
+
+    def opened(name: str, probe: Probe, device: str, precision: str) -> Any:
+        engine = machine.opened(name, probe, device, precision)
+        if device == "cuda":
+            alive.add(engine)
+            most.append(len(alive))
+        return engine
+
+    place(Wanted("auto", "auto", "auto", 1), Trial(lambda: [PROBE] * 3, opened))
+    gc.collect()
+    assert most == [1, 2, 3] and not alive
+
+
+def test_pools_are_emptied_before_every_try(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(placing, "give_back_unused", lambda: events.append("emptied"))
+    rooms = iter([DeviceFull("a graph", "run", "4 inputs"), DeviceFull("a graph", "run", "2 inputs"), None])
+
+    def opened(name: str, probe: Probe, device: str, precision: str) -> Any:
+        events.append(f"{name} on {device}")
+        if name == "tensorrt" and (full := next(rooms)):
+            raise full
+        return machine.opened(name, probe, device, precision)
+
+    place(Wanted("auto", "auto", "auto", 1), Trial(lambda: [PROBE], opened, lambda: True))
+    assert events == ["emptied", "tensorrt on cuda"] * 3 + ["onnxruntime on cpu"]
 
 
 def test_an_engine_that_is_not_installed_is_left_out_with_what_to_type(machine: Machine) -> None:

@@ -83,6 +83,7 @@ def test_a_resident_run_gives_the_tables_of_the_cpu(
     run = run_cohort(table, models, tmp_path / "out", {**OPTIONS, "engine": "tensorrt"})
     assert run.exit_code == 0, (tmp_path / "out" / "run.json").read_text()
     assert run_json(tmp_path / "out")["engine"]["arrays"] == "cuda"
+    assert run.times.seconds["read.ahead"] > 0, "files are read ahead of the lanes"
     same_tables(tmp_path / "out", expected)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,38 @@ def test_arrays_on_the_gpu_are_not_copied(gpu: Emulated) -> None:
     assert addresses == {"image": given.data.ptr, "logits": found.data.ptr}
     own, other = f"{stream:#x}", "0x0"
     assert gpu.machine.events == [f"{own} waits for {other}", f"{other} waits for {own}"], "ordered, without the host"
+
+
+def test_nothing_is_read_or_given_back_before_it_is_there(gpu: Emulated) -> None:
+    """On a GPU that does its work as late as it may: staged memory is reused between calls, results come in streams."""
+    cupy: Any = gpu.cupy
+    gpu.machine.late = True
+    engine = opened()
+    for seed in range(4):
+        image = images(2, seed)
+        (found,) = engine.run({"image": image}, ("logits",))
+        np.testing.assert_allclose(found, expected(image), rtol=1e-6)
+    for seed in range(4):
+        image, given = images(4, seed), cupy.empty((4, 1, *tiny.GRID), np.float32)
+        cupy.cuda.get_current_stream().give(partial(given.__setitem__, ..., cupy.asarray(image)))  # an input still made
+        (found,) = engine.run({"image": given}, ("logits",))
+        gpu.machine.streams[engine._stream(engine._own).pointer].catch_up()  # the engine's stream comes first
+        np.testing.assert_allclose(found.get(), expected(image), rtol=1e-6)
+
+
+def test_a_call_that_fails_leaves_nothing_under_way(rtx: Emulated) -> None:
+    """The pinned memory that an upload reads may go with the engine."""
+    cupy: Any = rtx.cupy
+    rtx.machine.late = True
+    rtx.tensorrt.says["run"] = "the kernel is not there"
+    engine = opened()
+    with pytest.raises(EngineError, match="could not run: ERROR: the kernel is not there"):
+        engine.run({"image": images(2)}, ("logits",))
+    own = engine._stream(engine._own).pointer
+    assert rtx.machine.events[-1] == f"host waits for {own:#x}" and not rtx.machine.streams[own].waiting
+    with pytest.raises(EngineError, match="could not run"):
+        engine.run({"image": cupy.asarray(images(8))[::2]}, ("logits",))
+    assert rtx.machine.events[-1] == f"0x0 waits for {own:#x}", "its contiguous copy goes back to the current stream"
 
 
 def test_an_array_that_is_not_contiguous_is_copied_on_the_gpu(rtx: Emulated) -> None:

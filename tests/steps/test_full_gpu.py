@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-import fake_cupy
-from layer_fast.engines.reasons import DeviceFull
+from engines.gpu import emulate
+from layer_fast.engines import cuda
+from layer_fast.engines.device_arrays import give_back_unused
+from layer_fast.engines.reasons import DeviceFull, Unusable
 from layer_fast.errors import DeviceError
 from layer_fast.steps.guarded import Work, advance
 from layer_fast.steps.place import Host, OnGpu
@@ -126,8 +129,17 @@ def test_nothing_of_the_failed_call_is_alive_when_the_pools_are_emptied() -> Non
     assert seen == [True]
 
 
-def test_a_lane_on_the_gpu_empties_cupys_pool_behind_its_own_work() -> None:
-    machine = fake_cupy.Machine()
-    place = OnGpu(fake_cupy.module(machine))
+def test_a_lane_on_the_gpu_empties_cupys_pool_behind_its_own_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gpu = emulate(monkeypatch, tmp_path)
+    place = OnGpu(gpu.cupy)
     place.release()
-    assert machine.events[-2:] == [f"host waits for {place._stream.ptr:#x}", "pool freed"]
+    assert gpu.machine.events[-2:] == [f"host waits for {place._stream.ptr:#x}", "pool freed"]
+
+
+def test_without_a_gpu_no_pool_is_touched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gpu = emulate(monkeypatch, tmp_path)
+    monkeypatch.setattr(cuda, "driver", lambda: cuda.Driver((0, 0), (), Unusable("no_driver")))
+    give_back_unused()
+    assert "pool freed" not in gpu.machine.events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError
+from . import cuda
 from .reasons import Unusable, short
 
 _log = logging.getLogger("layer_fast.engines")
@@ -120,6 +122,19 @@ def any_library() -> DeviceLibrary:
         except Exception as error:  # a library that finds its own CUDA broken raises one of many classes
             wrong.append(f"{name}: {type(error).__name__}: {short(error, 120)}")
     raise Unusable("no_arrays", why="; ".join(wrong))
+
+
+def give_back_unused() -> None:
+    """Empty the pools of CuPy and PyTorch, those of them that this process has loaded. What one of them holds unused
+    the other, and TensorRT, cannot have; nor does the driver count it as free."""
+    if cuda.driver().missing is not None:  # CuPy would raise
+        return
+    cupy = sys.modules.get("cupy")
+    if cupy is not None:
+        cupy.get_default_memory_pool().free_all_blocks()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def packed(library: DeviceLibrary, array: Any) -> Any:

@@ -12,6 +12,7 @@ from ..errors import ConfigError, EngineError
 from . import available_engines, check_device, check_precision, choose_engine, cuda, graph_precision, run_precision
 from .base import Engine
 from .choice import VARIABLE, Probe, choose, relative_l2
+from .device_arrays import give_back_unused
 from .reasons import DeviceFull
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -144,6 +145,7 @@ def _try(name: str, wanted: Wanted, trial: Trial) -> None:
     """As `_compare`, with the planned batches, halved for as long as the GPU is full and they can be."""
     trial.planned()  # an engine that needs more must not leave the next one with batches of 1
     while True:
+        give_back_unused()  # of the try before, by this engine or another: its arrays are gone, its pools are not
         try:
             return _compare(name, wanted, trial)
         except DeviceFull as error:
@@ -153,15 +155,18 @@ def _try(name: str, wanted: Wanted, trial: Trial) -> None:
 
 
 def _compare(name: str, wanted: Wanted, trial: Trial) -> None:
-    """Raise EngineError unless the engine opens every graph on the GPU and gives ONNX Runtime's numbers."""
+    """Raise EngineError unless the engine opens every graph on the GPU and gives ONNX Runtime's numbers. Graphs stay
+    open until the last is compared, as a lane holds them: together they must fit."""
     cuda.first_gpu()
     choose_engine(name)
     check_precision(name, wanted.precision)
     precision = run_precision(name, wanted.precision)
     compared = not available_engines()["onnxruntime"].startswith("missing")
+    held: list[Engine] = []
     for probe in trial.probes():
         own = graph_precision(precision, probe.kind)
-        found = trial.opened(name, probe, "cuda", own).run(probe.feeds, probe.outputs)
+        held.append(trial.opened(name, probe, "cuda", own))
+        found = held[-1].run(probe.feeds, probe.outputs)
         if not compared:
             continue
         expected = trial.opened("onnxruntime", probe, "cpu", "float32").run(probe.feeds, probe.outputs)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config import RunConfig
-from ..engines.device_arrays import any_library
+from ..engines.device_arrays import any_library, give_back_unused
 from ..errors import EngineError
 from ..models import ModelPackage
 from .compiled import activation_bytes
@@ -47,14 +47,13 @@ def halved(config: RunConfig) -> RunConfig | None:
     return config.model_copy(update=half)
 
 
-def batches(asked: RunConfig, used: RunConfig, free_bytes: int) -> dict[str, Any]:
-    """What run.json keeps of the plan, JSON-ready. A run that goes on takes it as it is: see `kept_batches`."""
+def batches(asked: RunConfig, planned: RunConfig, used: RunConfig, free_bytes: int) -> dict[str, Any]:
+    """What run.json keeps of the plan, JSON-ready. A run that goes on takes it as it is: see `kept_batches`.
+    "lowered": "no", "by plan" (from the free memory) or "full" (an engine found no room for the planned ones)."""
     names = ("scan_batch", "coalition_batch")
-    return {
-        "asked": {name: getattr(asked, name) for name in names},
-        "used": {name: getattr(used, name) for name in names},
-        "free_mb": free_bytes >> 20,
-    }
+    of = {which: {name: getattr(c, name) for name in names} for which, c in (("asked", asked), ("used", used))}
+    lowered = "no" if of["used"] == of["asked"] else "by plan" if used == planned else "full"
+    return {**of, "lowered": lowered, "free_mb": free_bytes >> 20}
 
 
 def kept_batches(config: RunConfig, kept: dict[str, Any] | None) -> RunConfig | None:
@@ -90,7 +89,9 @@ class GpuPlan:
     ) -> GpuPlan | None:
         """None where no library says how much memory is free: then the engines say what is missing."""
         try:
-            free = any_library().free_bytes()
+            library = any_library()
+            give_back_unused()  # else what an earlier run of this process left in a pool counts as taken
+            free = library.free_bytes()
         except EngineError:
             return None
         held = kept_batches(asked, kept)
@@ -111,4 +112,4 @@ class GpuPlan:
         self.config = self.planned
 
     def facts(self) -> dict[str, Any]:
-        return batches(self.asked, self.config, self.free_bytes)
+        return batches(self.asked, self.planned, self.config, self.free_bytes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .. import ops
+from ..engines.device_arrays import give_back_unused
 from ..engines.reasons import short
 
 _log = logging.getLogger("layer_fast.steps")
@@ -89,12 +89,8 @@ class OnGpu:
         return held
 
     def release(self) -> None:
-        """Of CuPy and, where an engine is PyTorch's, of its allocator: neither takes from the other's by itself."""
         self._stream.synchronize()
-        self._cupy.get_default_memory_pool().free_all_blocks()
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back_unused()
 
 
 def why_not_on_gpu(device: str) -> str:

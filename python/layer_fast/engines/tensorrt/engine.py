@@ -79,10 +79,12 @@ class TensorRtEngine:
             stream = self._stream(library)
             stream.after_current()
             bound = self._bind(library, {name: View.of(array).shape for name, array in given.items()})
-            with stream.active():
-                made = {name: library.empty(*facts) for name, facts in bound.outputs.items()}
-                bound.enqueue({name: View.of(array).pointer for name, array in (given | made).items()})
-            stream.before_current()
+            try:
+                with stream.active():
+                    made = {name: library.empty(*facts) for name, facts in bound.outputs.items()}
+                    bound.enqueue({name: View.of(array).pointer for name, array in (given | made).items()})
+            finally:  # after a failed call too: a copy that was made for it goes back to the library's pool
+                stream.before_current()
         return [made[name] for name in outputs]
 
     def _run_host(self, feeds: dict[str, NDArray[Any]], outputs: tuple[str, ...]) -> list[NDArray[Any]]:
@@ -90,19 +92,19 @@ class TensorRtEngine:
         with self._full(library):
             stream = self._stream(library)
             bound = self._bind(library, {name: array.shape for name, array in feeds.items()})
-            addresses = {}
-            for name, array in feeds.items():
-                pinned, device = self._stage(name, array.shape, array.dtype)
-                np.copyto(pinned, array)
-                library.upload(pinned, device, stream)
-                addresses[name] = View.of(device).pointer
-            held = {name: self._stage(name, *facts) for name, facts in bound.outputs.items()}
-            with stream.active():
-                bound.enqueue(addresses | {name: View.of(device).pointer for name, (_, device) in held.items()})
-            for name in outputs:
-                library.download(held[name][1], held[name][0], stream)
-            stream.synchronize()
-        return [held[name][0].copy() for name in outputs]
+            given = {name: self._stage(name, array.shape, array.dtype) for name, array in feeds.items()}
+            made = {name: self._stage(name, *facts) for name, facts in bound.outputs.items()}
+            try:
+                for name, (pinned, device) in given.items():
+                    np.copyto(pinned, feeds[name])
+                    library.upload(pinned, device, stream)
+                with stream.active():
+                    bound.enqueue({name: View.of(device).pointer for name, (_, device) in (given | made).items()})
+                for name in outputs:
+                    library.download(made[name][1], made[name][0], stream)
+            finally:  # after a failed call too: the stream still reads pinned memory, which may go with this engine
+                stream.synchronize()
+        return [made[name][0].copy() for name in outputs]
 
     def _stage(self, name: str, shape: Shape, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any]:
         """The pinned and the device buffer of a tensor of this shape; kept, so that addresses come again."""
