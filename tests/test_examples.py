@@ -15,10 +15,11 @@ import pytest
 
 import layer_fast as lf
 import tiny
+from layer_fast import pipeline
 from layer_fast.cli.summary_files import write_summary
 from layer_fast.cohort import run_cohort
 from layer_fast.examples import map_method, picture_name
-from layer_fast.pipeline import Pipeline
+from layer_fast.steps import arrive
 
 Found = dict[str, Any]
 
@@ -52,13 +53,14 @@ def files(out: Path) -> dict[str, bytes]:
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The scans that are read from now on."""
     seen: list[str] = []
-    real = Pipeline._read
+    real = arrive.arrived
 
-    def counted(self: Pipeline, items: Any, lane: Any) -> Any:
-        seen.extend(item.scan_id for item in items)
-        return real(self, items, lane)
+    def counted(item: Any, lane: Any) -> Any:
+        seen.append(item.scan_id)
+        return real(item, lane)
 
-    monkeypatch.setattr(Pipeline, "_read", counted)
+    monkeypatch.setattr(arrive, "arrived", counted)
+    monkeypatch.setattr(pipeline, "arrived", counted)
     return seen
 
 

@@ -38,10 +38,10 @@ def count_scans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     begun: list[str] = []
     real, lock = Pipeline._batch, threading.Lock()
 
-    def counted(self: Pipeline, items: Any) -> Any:
+    def counted(self: Pipeline, items: Any, arrivals: Any) -> Any:
         with lock:
             begun.extend(item.scan_id for item in items)
-        return real(self, items)
+        return real(self, items, arrivals)
 
     monkeypatch.setattr(Pipeline, "_batch", counted)
     return begun

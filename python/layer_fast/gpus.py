@@ -24,6 +24,7 @@ from .timing import StageTimes
 from .types import ScanRecord, ScanRef
 
 _AHEAD = 2  # chunks that each worker has in hand or waiting
+_ROUNDS = 4  # of its lanes in a chunk: at its beginning and end lanes wait, and with its worker it is lost
 _log = logging.getLogger("layer_fast.gpus")
 _held: list[Pipeline] = []  # of a worker process: its pipeline
 _problem: list[str] = []  # of a worker process: why it has none
@@ -61,7 +62,7 @@ class GpuWorkers:
         threads = max(1, thread_budget() // len(devices))
         engine = pipeline.facts.fixed["engine"]
         self._share = Share(pipeline.models, pipeline.config, pipeline.engine_choice, engine, threads)
-        self._chunk = pipeline.config.scan_batch * pipeline.lanes
+        self._chunk = _ROUNDS * pipeline.config.scan_batch * pipeline.lanes
         self._ended: list[Worker] = []
         self._workers = [self._start(device) for device in devices]
         for device, ready in zip(devices, [worker.pool.submit(_ready) for worker in self._workers], strict=True):

@@ -18,6 +18,7 @@ from .errors import ConfigError
 from .guards.other_masks import few_of_many, other_mask_rows
 from .guards.stage import randomised_rows, run_guards
 from .models import ModelPackage, Models, load_models
+from .steps.arrive import MOST_READERS, Arrivals, ByLanes, ByReaders, arrived
 from .steps.chosen import choose_engine, lane_count
 from .steps.compiled import Graphs
 from .steps.donors import load_donors
@@ -28,7 +29,6 @@ from .steps.picture import Picture, draw
 from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
 from .steps.probe import precision_agreement
-from .steps.read import align, read
 from .steps.record import RunFacts, record
 from .steps.reduce import Reduced, reduce
 from .steps.segment import given_masks, no_segmenter, segment
@@ -67,6 +67,7 @@ class Pipeline:
         self.lanes = lane_count(self.config, self._device)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._made: list[Lane] = []
+        self._read_ahead = StageTimes()
         first = self._borrow_lane()
         segmenter = None if self.config.mask == "given" else self.models.segmenter
         first.open_all(segmenter, self._classifiers())
@@ -79,7 +80,7 @@ class Pipeline:
 
     def process(self, scan: Scan | ScanRef) -> ScanRecord:
         """Run one scan. A scan that fails gives a record with status "quarantined" or "failed", never an exception."""
-        return self._batch([scan])[0]
+        return self._batch([scan], ByLanes())[0]
 
     def stream(
         self,
@@ -87,30 +88,33 @@ class Pipeline:
         *,
         stop: threading.Event | None = None,
     ) -> Generator[ScanRecord, None, None]:
-        """Run scans and yield their records in input order. Memory holds at most (lanes + 1) batches of scans.
+        """Run scans and yield their records in input order. Memory holds at most (lanes + 1) batches of scans; on a
+        GPU, where processors that no lane takes read ahead, as many scans more as they are, in whole batches.
 
         stop: once set, no further scan is started; those at work are finished and yielded.
         """
-        source = iter(scans)
+        source, size, arrivals = iter(scans), self.config.scan_batch, self._arrivals()
         waiting: deque[Future[list[ScanRecord]]] = deque()
 
-        def run(batch: list[Scan | ScanRef]) -> list[ScanRecord]:
-            return [] if stop is not None and stop.is_set() else self._batch(batch)
+        def run(begun: list[Any]) -> list[ScanRecord]:
+            return [] if stop is not None and stop.is_set() else self._batch(begun, arrivals)
 
         with ThreadPoolExecutor(self.lanes, thread_name_prefix="lane") as pool:
             try:
                 while True:
-                    while len(waiting) <= self.lanes and not (stop is not None and stop.is_set()):
-                        batch = list(itertools.islice(source, self.config.scan_batch))
+                    most = self.lanes + arrivals.ahead(size)
+                    while len(waiting) <= most and not (stop is not None and stop.is_set()):
+                        batch = list(itertools.islice(source, size))
                         if not batch:
                             break
-                        waiting.append(pool.submit(run, batch))
+                        waiting.append(pool.submit(run, arrivals.begin(batch)))
                     if not waiting:
                         return
                     yield from waiting.popleft().result()
             finally:
                 for future in waiting:
                     future.cancel()
+                self._read_ahead += arrivals.close()
 
     def pictures(self, scans: Iterable[Scan | ScanRef], method: str | None) -> list[Picture | Failure]:
         """The middle slice of each scan with its layers and the map of one method of the run (None: no map), in input
@@ -140,18 +144,26 @@ class Pipeline:
             return other_mask_rows(few, lane, self.facts, self._masked, self._explained)
 
     def times(self) -> StageTimes:
-        """Seconds per stage, summed over the lanes."""
+        """Seconds per stage, summed over the lanes. On a GPU "read" is what they waited for scans in `stream`, and
+        "read.ahead" what reading took meanwhile, summed over its threads."""
         total = StageTimes()
+        total += self._read_ahead
         for lane in self._made:
             total += lane.times
         return total
 
-    def _batch(self, items: list[Scan | ScanRef]) -> list[ScanRecord]:
-        with at_work(self._borrow_lane(), self._idle) as lane:
-            return self._steps(items, lane)
+    def _arrivals(self) -> Arrivals:
+        if self._device == "cpu":
+            return ByLanes()
+        spare = min(MOST_READERS, max(1, thread_budget() - self.lanes))
+        return ByReaders(spare, lambda: Lane("", self.config, 1, self._graphs))
 
-    def _steps(self, items: list[Scan | ScanRef], lane: Lane) -> list[ScanRecord]:
-        works = self._masked(items, lane)
+    def _batch(self, items: list[Any], arrivals: Arrivals) -> list[ScanRecord]:
+        with at_work(self._borrow_lane(), self._idle) as lane:
+            return self._steps(arrivals.take(items, lane), lane)
+
+    def _steps(self, works: list[Work], lane: Lane) -> list[ScanRecord]:
+        self._mask(works, lane)
         self._explained(works, lane)
         refuse_unexplained(works, self.config.setups)
         self._reduce(works, lane)
@@ -185,33 +197,13 @@ class Pipeline:
         return [p for setup in self.config.setups for p in self.models.classifiers.get(setup, ())]
 
     def _masked(self, items: list[Scan | ScanRef], lane: Lane) -> list[Work]:
-        works = self._read(items, lane)
+        works = [arrived(item, lane) for item in items]
         self._mask(works, lane)
         return works
 
     def _explained(self, works: list[Work], lane: Lane) -> None:
         for package in self._classifiers():
             self._explain(package, works, lane)
-
-    def _read(self, items: list[Scan | ScanRef], lane: Lane) -> list[Work]:
-        works = [Work(item.ref, scan=item) if isinstance(item, Scan) else Work(item) for item in items]
-
-        def verb(refs: list[ScanRef]) -> list[Scan]:
-            return read(refs, lane, self.config)
-
-        def check(scans: list[Scan]) -> list[Scan]:
-            return align(scans, lane, self.config)
-
-        def put(work: Work, scan: Scan) -> None:
-            work.scan = scan
-            work.flag(*scan.flags)
-
-        for work in works:  # one by one: a file that cannot be read must not cost its neighbours a second read
-            if work.scan is None:
-                advance("read", [work], lane, take=lambda w: w.ref, verb=verb, put=put)
-            else:
-                advance("read", [work], lane, take=Work.need_scan, verb=check, put=put)
-        return works
 
     def _prepare(self, package: ModelPackage, works: list[Work], lane: Lane) -> None:
         def put(work: Work, model_input: ModelInput) -> None:
