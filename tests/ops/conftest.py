@@ -12,8 +12,9 @@ import layer_fast.ops
 # Files whose tests call ops with NumPy arrays. Marked cpu_only: what is the CPU twin's alone, as its threads are.
 ON_ALL_TWINS = (
     "test_resample.py", "test_resample_labels.py", "test_argmax_resample.py", "test_layer_reduce.py",
-    "test_layer_order.py", "test_layer_weights.py", "test_layer_compose.py", "test_intensity_stats.py",
-    "test_intensity_ranks.py", "test_normalize.py", "test_layer_batches.py", "test_volume_batches.py",
+    "test_layer_order.py", "test_layer_sums_order.py", "test_layer_weights.py", "test_layer_compose.py",
+    "test_intensity_stats.py", "test_intensity_ranks.py", "test_normalize.py", "test_layer_batches.py",
+    "test_volume_batches.py",
 )  # fmt: skip
 TWINS = ["cpu", "emulated", pytest.param("cuda", marks=pytest.mark.needs_cuda)]
 
