@@ -40,6 +40,10 @@ class Graphs(enum.IntEnum):
     DISABLED, WHOLE_GRAPH_CAPTURE = range(2)
 
 
+class Allocation(enum.IntEnum):
+    STATIC, ON_PROFILE_CHANGE, USER_MANAGED = range(3)
+
+
 Diagnostics = enum.IntEnum("Diagnostics", {"VERSION_MISMATCH": 1, "UNSUPPORTED_CC": 2, "OLD_CUDA_DRIVER": 4})
 Capability = enum.IntEnum("Capability", {"NONE": 0, "CURRENT": 1, "SM86": 2, "SM120": 3})
 
@@ -51,13 +55,17 @@ class ILogger:
 
 
 class Fake:
-    """The state of one emulated library. calls: (name, arguments). says: what goes wrong, by place."""
+    """The state of one emulated library. calls: (name, arguments). says: what goes wrong, by place. item_bytes: the
+    activations of one input; tells: whether a context tells how many it needs for its shapes. room: contexts that
+    can be made until the GPU is full."""
 
     def __init__(self, machine: Machine, *, rtx: bool = True, version: str = "1.7.1") -> None:
         self.machine, self.rtx, self.version = machine, rtx, version
         self.calls: list[tuple[Any, ...]] = []
         self.says: dict[str, str] = {}
         self.diagnostics = 0
+        self.item_bytes, self.tells = 1000, True
+        self.room: float = float("inf")
 
     def named(self, name: str) -> list[tuple[Any, ...]]:
         return [call[1:] for call in self.calls if call[0] == name]
@@ -66,7 +74,7 @@ class Fake:
         made: Any = types.ModuleType("tensorrt_rtx" if self.rtx else "tensorrt")
         made.__version__ = self.version
         made.ILogger, made.NetworkDefinitionCreationFlag, made.BuilderFlag = ILogger, Flag, BuilderFlag
-        made.TensorIOMode = Mode
+        made.TensorIOMode, made.ExecutionContextAllocationStrategy = Mode, Allocation
         made.nptype = lambda kind: kind
         made.Builder = lambda log: Builder(self, log)
         made.OnnxParser = lambda network, log: Parser(self, network)
@@ -178,21 +186,34 @@ class Engine:
     def get_tensor_dtype(self, name: str) -> Any:
         return np.float32
 
-    def create_runtime_config(self) -> types.SimpleNamespace:
-        return types.SimpleNamespace(cuda_graph_strategy=Graphs.DISABLED)
+    def get_device_memory_size_for_profile_v2(self, index: int) -> int:
+        return max(high[0] for _, _, high in self.facts["profiles"][index].values()) * self.fake.item_bytes
+
+    def create_runtime_config(self) -> RuntimeConfig:
+        return RuntimeConfig()
 
     def create_execution_context(self, config: Any = None) -> Context | None:
         self.fake.calls.append(("context", getattr(config, "cuda_graph_strategy", None)))
-        if "context" in self.fake.says:
-            self.log.log(Severity.ERROR, self.fake.says["context"])
+        assert getattr(config, "allocation", config) == Allocation.USER_MANAGED
+        if "context" in self.fake.says or len(self.fake.named("context")) > self.fake.room:
+            self.log.log(Severity.ERROR, self.fake.says.get("context", "out of memory"))
             return None
         return Context(self)
+
+
+class RuntimeConfig:
+    cuda_graph_strategy = Graphs.DISABLED
+    allocation = Allocation.STATIC
+
+    def set_execution_context_allocation_strategy(self, strategy: Allocation) -> None:
+        self.allocation = strategy
 
 
 class Context:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.fake = engine, engine.fake
         self.profile, self.shapes, self.addresses = 0, {}, {}
+        self.lent = (0, 0)
 
     def set_optimization_profile_async(self, index: int, stream: int) -> bool:
         self.fake.calls.append(("profile", index, stream))
@@ -207,6 +228,16 @@ class Context:
     def infer_shapes(self) -> list[str]:
         return [name for name in self.engine.ins if name not in self.shapes]
 
+    def _needed(self) -> int:
+        return max(shape[0] for shape in self.shapes.values()) * self.fake.item_bytes
+
+    def update_device_memory_size_for_shapes(self) -> int:
+        return self._needed() if self.fake.tells else 0
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        self.fake.calls.append(("lend", memory, size))
+        self.lent = (memory, size)
+
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         feeds = {k: np.zeros(shape, np.float32) for k, shape in self.shapes.items()}
         return tuple(self.engine.session.run([name], feeds)[0].shape)
@@ -220,9 +251,13 @@ class Context:
         if "run" in self.fake.says:
             self.engine.log.log(Severity.ERROR, self.fake.says["run"])
             return False
-        shapes, addresses = dict(self.shapes), dict(self.addresses)
+        shapes, addresses, (memory, size) = dict(self.shapes), dict(self.addresses), self.lent
+        if size < self._needed():
+            self.engine.log.log(Severity.ERROR, f"activations need {self._needed()} bytes, got {size}")
+            return False
 
         def work() -> None:
+            ctypes.memset(memory, 0xAB, self._needed())  # activations: whoever shares this memory must not mind
             feeds = {name: _memory(addresses[name], shapes[name]).copy() for name in self.engine.ins}
             names = [name for name in self.engine.names if name not in self.engine.ins]
             for name, value in zip(names, self.engine.session.run(names, feeds), strict=True):

@@ -25,6 +25,7 @@ from .steps.donors import load_donors
 from .steps.explain import Explanation, explain
 from .steps.guarded import Work, advance, refuse_unexplained
 from .steps.lane import Lane, at_work, check_profile
+from .steps.lanes import open_lanes
 from .steps.picture import Picture, draw
 from .steps.place import places
 from .steps.prepare import ModelInput, Shared, prepare
@@ -66,12 +67,13 @@ class Pipeline:
         self._choose_engine(kept_choice)
         self.lanes = lane_count(self.config, self._device)
         self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
-        self._made: list[Lane] = []
         self._read_ahead = StageTimes()
-        first = self._borrow_lane()
         segmenter = None if self.config.mask == "given" else self.models.segmenter
-        first.open_all(segmenter, self._classifiers())
-        self._idle.put(first)
+        self._made = open_lanes(self._new_lane, self.lanes, segmenter, self._classifiers())
+        if self._device != "cpu":
+            self.lanes = len(self._made)
+        for lane in self._made:
+            self._idle.put(lane)
 
     @property
     def device(self) -> str:
@@ -187,11 +189,13 @@ class Pipeline:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            c = self.config
-            share = max(1, thread_budget() // self.lanes)
-            lane = Lane(self._engine, c, share, self._graphs, device=self._device, place=self._place())
+            lane = self._new_lane()
             self._made.append(lane)
             return lane
+
+    def _new_lane(self) -> Lane:
+        share = max(1, thread_budget() // self.lanes)
+        return Lane(self._engine, self.config, share, self._graphs, device=self._device, place=self._place())
 
     def _classifiers(self) -> list[ModelPackage]:
         return [p for setup in self.config.setups for p in self.models.classifiers.get(setup, ())]

@@ -29,9 +29,10 @@ class Emulated:
 
 
 def emulate(
-    monkeypatch: pytest.MonkeyPatch, cache: Path, *, rtx: bool = True, gpu: cuda.Gpu = CARD, version: str = "1.7.1"
+    monkeypatch: pytest.MonkeyPatch, cache: Path, *, rtx: bool = True, gpu: cuda.Gpu = CARD, version: str = ""
 ) -> Emulated:
     """Put the emulation in place for one test."""
+    version = version or ("1.7.1" if rtx else "10.14.1")
     machine = fake_cupy.Machine()
     fake = Fake(machine, rtx=rtx, version=version)
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module(machine))

@@ -20,7 +20,7 @@ from layer_fast.steps.sizes import precision_of, sizes_of
 METHODS = {"methods": ("gradcam", "hirescam", "gradient", "integrated_gradients", "layer_shapley")}
 SURFACE: dict[str, tuple[str, ...]] = {
     "": ("Builder", "OnnxParser", "Runtime", "ILogger", "nptype", "TensorIOMode", "BuilderFlag",
-         "NetworkDefinitionCreationFlag"),
+         "NetworkDefinitionCreationFlag", "ExecutionContextAllocationStrategy"),
     "Builder": ("create_network", "create_builder_config", "create_optimization_profile", "build_serialized_network"),
     "OnnxParser": ("parse", "num_errors", "get_error"),
     "ParserError": ("desc", "node_name", "node_operator"),
@@ -32,9 +32,11 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "ILogger": ("log", "Severity"),
     "Runtime": ("deserialize_cuda_engine",),
     "ICudaEngine": ("num_io_tensors", "get_tensor_name", "get_tensor_mode", "get_tensor_dtype",
-                    "create_execution_context"),
+                    "create_execution_context", "get_device_memory_size_for_profile_v2"),
+    "ExecutionContextAllocationStrategy": ("USER_MANAGED",),
     "IExecutionContext": ("set_optimization_profile_async", "set_input_shape", "infer_shapes", "get_tensor_shape",
-                          "set_tensor_address", "execute_async_v3"),
+                          "set_tensor_address", "execute_async_v3", "update_device_memory_size_for_shapes",
+                          "set_device_memory"),
 }  # fmt: skip
 """Class -> what the engine uses of it, in `tensorrt` 10 and 11 and in `tensorrt_rtx` alike."""
 RTX_SURFACE: dict[str, tuple[str, ...]] = {
@@ -47,7 +49,7 @@ RTX_SURFACE: dict[str, tuple[str, ...]] = {
     "IBuilderConfig": ("num_compute_capabilities", "set_compute_capability"),
     "Runtime": ("get_engine_validity",),
     "ICudaEngine": ("create_runtime_config",),
-    "IRuntimeConfig": ("cuda_graph_strategy",),
+    "IRuntimeConfig": ("cuda_graph_strategy", "set_execution_context_allocation_strategy"),
 }  # fmt: skip
 
 
@@ -68,7 +70,7 @@ def shown_signatures() -> list[str]:
     called = (trt.IExecutionContext.execute_async_v3, trt.IExecutionContext.set_tensor_address,
               trt.IOptimizationProfile.set_shape, trt.Runtime.get_engine_validity,
               trt.IBuilderConfig.set_compute_capability, trt.IExecutionContext.set_optimization_profile_async,
-              trt.OnnxParser.parse)  # fmt: skip
+              trt.OnnxParser.parse, trt.IExecutionContext.set_device_memory)  # fmt: skip
     return [str(method.__doc__).strip().splitlines()[0] for method in called]
 
 

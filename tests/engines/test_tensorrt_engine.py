@@ -167,6 +167,37 @@ def test_contexts_are_bounded(rtx: Emulated) -> None:
     assert len(engine._bound) == 3 and len(rtx.tensorrt.named("context")) == 6
 
 
+def test_activations_lie_in_the_librarys_pool_and_contexts_share_them(gpu: Emulated) -> None:
+    """As many bytes as the shapes of a call need; a context keeps what it was lent, for its recorded graphs have it."""
+    cupy: Any = gpu.cupy
+    engine = opened()
+    for count in (2, 4, 3, 2):
+        image = images(count)
+        (found,) = engine.run({"image": cupy.asarray(image)}, ("logits",))
+        np.testing.assert_allclose(found.get(), expected(image), rtol=1e-6)
+    (first, small), (second, large), (third, same) = gpu.tensorrt.named("lend")
+    assert (small, large, same) == (2000, 4000, 4000) and first != second == third
+
+
+def test_without_an_answer_the_largest_batch_of_the_profile_decides(gpu: Emulated) -> None:
+    gpu.tensorrt.tells = False
+    opened().run({"image": images(2)}, ("logits",))
+    assert [size for _, size in gpu.tensorrt.named("lend")] == [8000]
+
+
+def test_a_graph_without_activations_is_lent_none(gpu: Emulated) -> None:
+    gpu.tensorrt.item_bytes = 0
+    opened().run({"image": images(2)}, ("logits",))
+    assert gpu.tensorrt.named("lend") == [(0, 0)]
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "10.0.1"])
+def test_a_library_that_is_too_old_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str) -> None:
+    emulate(monkeypatch, tmp_path / "cache", rtx=False, version=version)
+    with pytest.raises(Unusable, match=f"TensorRT {version} is too old, 10.1 is the oldest; pip install --upgrade"):
+        opened()
+
+
 class Waiting:
     waited = False
 

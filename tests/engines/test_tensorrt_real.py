@@ -47,7 +47,8 @@ def test_every_name_that_is_used_exists(worker: trt.Compiler) -> None:
 
 def test_signatures_are_those_that_are_called(worker: trt.Compiler) -> None:
     expected = ("stream_handle", "name: str, memory", "input: str, min", "buffer", "compute_capability",
-                "profile_index: typing.SupportsInt, stream_handle", "model: ")  # fmt: skip
+                "profile_index: typing.SupportsInt, stream_handle", "model: ", "memory: typing.SupportsInt, size",
+                )  # fmt: skip
     for words, shown in zip(expected, worker.run(real.shown_signatures), strict=True):
         assert words in shown
 
@@ -56,7 +57,8 @@ def test_the_list_of_names_is_whole() -> None:
     """Whatever the engine's code reads and the emulated library offers stands in the list that is checked."""
     import fake_tensorrt as fake
 
-    classes = (fake.Builder, fake.Config, fake.Profile, fake.Parser, fake.RtxRuntime, fake.Engine, fake.Context)
+    classes = (fake.Builder, fake.Config, fake.Profile, fake.Parser, fake.RtxRuntime, fake.Engine,
+               fake.RuntimeConfig, fake.Context)  # fmt: skip
     offered = {name for c in classes for name in dir(c) if not name.startswith("_")}
     listed = {n for s in (real.SURFACE, real.RTX_SURFACE) for owner, names in s.items() for n in (owner, *names)}
     own = {"fake", "log", "facts", "session"}

@@ -12,6 +12,7 @@ SENTENCES = {
     "no_gpu": "the NVIDIA driver shows no GPU ({why}); try nvidia-smi, and look at CUDA_VISIBLE_DEVICES",
     "no_library": "TensorRT is not installed; pip install 'layer_fast[tensorrt]', or pip install tensorrt",
     "broken_library": "{module} is installed and cannot be loaded ({why}); pip install --force-reinstall {package}",
+    "old_library": "TensorRT {version} is too old, {oldest} is the oldest; pip install --upgrade tensorrt",
     "no_arrays": "device memory comes from CuPy or from a PyTorch with CUDA, and neither is usable ({why}); "
                  "pip install 'layer_fast[gpu]'",
     "torch_without_cuda": "this PyTorch finds no CUDA device ({why}); take a CUDA build, see pytorch.org/get-started",

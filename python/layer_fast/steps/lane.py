@@ -40,12 +40,12 @@ class Lane:
 
     def forward(self, package: ModelPackage) -> Engine:
         """The package's graph over volumes as it is: output `logits`."""
-        return self._open(package, "forward")
+        return self.opened(package, "forward")
 
     def explaining(self, package: ModelPackage, kind: str) -> Engine:
         """The classifier with one more output: "gradcam" and "hirescam" give `cam` (signed), "gradient" the gradient
         of the target by the image. Inputs: the image and `cotangent` (B, 1), which is 1 for the target itself."""
-        return self._open(package, kind)
+        return self.opened(package, kind)
 
     def open_all(self, segmenter: ModelPackage | None, classifiers: list[ModelPackage]) -> None:
         """Open what a run will use, so that a graph that cannot run is refused before the first scan."""
@@ -53,7 +53,7 @@ class Lane:
             self.forward(segmenter)
         for package in classifiers:
             for kind in graph_kinds(self.config.methods):
-                self._open(package, kind)
+                self.opened(package, kind)
 
     def buffer(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """A float32 array that lives as long as the lane; its content is whatever the last batch left."""
@@ -69,7 +69,8 @@ class Lane:
             self._kept[name] = self.place.put(array)
         return self._kept[name]
 
-    def _open(self, package: ModelPackage, kind: str) -> Engine:
+    def opened(self, package: ModelPackage, kind: str) -> Engine:
+        """The engine of one of the package's graphs (`graph_kinds`), which is opened the first time."""
         key = (package.sha256, kind)
         if key not in self._engines:
             model = self.graphs.of(package, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,23 @@ def checks(packages: tuple[ModelPackage, ...], config: RunConfig, graphs: Graphs
     found = []
     for package in packages:
         manifest = package.manifest
-        for kind in graph_kinds(config.methods) if manifest.role == "classifier" else ("forward",):
+        for kind in _kinds(package, config):
             feeds = _feeds(package, kind, min(2, _limit(package, kind, config) or 2))
             limit = GRADIENT_AGREEMENT if kind == "gradient" else AGREEMENT
             label, outputs = f"{manifest.name} ({kind})", _outputs(package, kind)[-1:]
             model, sizes = graphs.of(package, kind), sizes_of(package, kind, config)
             found.append(Probe(label, model, feeds, outputs, weight=0.0, limit=limit, kind=kind, sizes=sizes))
     return found
+
+
+def rehearsal(package: ModelPackage, config: RunConfig) -> Iterator[tuple[str, Arrays, tuple[str, ...]]]:
+    """(kind, feeds, outputs) of every graph that the run calls, drawn, with a batch as the run makes it; of a 2D model
+    as many drawn scans as make about that batch."""
+    for kind in _kinds(package, config):
+        count = sizes_of(package, kind, config).usual
+        if package.manifest.slice_axis is not None:
+            count = max(1, count // SLICES)
+        yield kind, _feeds(package, kind, count), _outputs(package, kind)
 
 
 def precision_agreement(
@@ -78,6 +89,10 @@ def precision_agreement(
             batch = batch if device == "cpu" else min(_AGREEMENT_INPUTS, more["sizes"].largest)
             own[kind] = compare(full, reduced, feeds, _outputs(package, kind), batch)
     return found
+
+
+def _kinds(package: ModelPackage, config: RunConfig) -> tuple[str, ...]:
+    return graph_kinds(config.methods) if package.manifest.role == "classifier" else ("forward",)
 
 
 def _outputs(package: ModelPackage, kind: str) -> tuple[str, ...]:

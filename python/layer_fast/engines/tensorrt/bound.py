@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import EngineError
 from .. import cuda
-from ..device_arrays import Stream
+from ..device_arrays import Stream, View
 from .loaded import Loaded, failure
 from .profiles import Shape, described, fitting
 
@@ -18,7 +18,8 @@ _MAX_GRAPHS = 8  # of one context; CuPy's pool gives the same few addresses agai
 
 
 class Bound:
-    """outputs: name -> (shape, dtype) for these input shapes. Raises EngineError for shapes outside the profiles."""
+    """outputs: name -> (shape, dtype) for these input shapes. activation_bytes: memory that a call needs beside its
+    inputs and outputs, to be lent before the first. Raises EngineError for shapes outside the profiles."""
 
     def __init__(self, loaded: Loaded, shapes: dict[str, Shape], stream: Stream) -> None:
         self._loaded, self._stream, recipe = loaded, stream, loaded.recipe
@@ -41,9 +42,20 @@ class Bound:
         self.outputs: dict[str, tuple[Shape, np.dtype[Any]]] = {
             name: (tuple(self._context.get_tensor_shape(name)), dtype) for name, dtype in loaded.outputs.items()
         }
+        # 0 may mean that the question failed; then the profile's largest batch decides.
+        found = self._context.update_device_memory_size_for_shapes()
+        self.activation_bytes = int(found or loaded.engine.get_device_memory_size_for_profile_v2(number))
+        self._lent: Any = None
         self._seen: set[tuple[int, ...]] = set()
         self._graphs: dict[tuple[int, ...], Any] = {}
         self._record = not recipe.library.rtx  # TensorRT-RTX records by itself, see Loaded.context
+
+    def lend(self, memory: Any) -> None:
+        """Memory for activations, at least `activation_bytes`: of the stream, whose calls come one after the other, so
+        that contexts may share it. Held as long as this context, as recorded graphs have its address."""
+        view = View.of(memory)
+        self._lent = memory
+        self._context.set_device_memory(view.pointer if view.nbytes else 0, view.nbytes)
 
     def enqueue(self, addresses: dict[str, int]) -> None:
         """Give one call to the stream. Addresses that come again are recorded as a CUDA graph the second time, after

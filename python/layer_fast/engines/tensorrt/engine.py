@@ -23,7 +23,7 @@ from .loaded import Loaded, load
 from .profiles import Shape, profiles
 
 PRECISIONS = ("float32", "float16")
-_MAX_CONTEXTS = 3  # a context holds the activations of its profile's largest batch
+_MAX_CONTEXTS = 3  # with the CUDA graphs and staged arrays of one set of input shapes each
 
 
 class TensorRtEngine:
@@ -57,6 +57,7 @@ class TensorRtEngine:
         self._streams: dict[str, Stream] = {}
         self._bound: dict[tuple[str, tuple[Shape, ...]], Bound] = {}
         self._staged: dict[tuple[str, Shape], tuple[NDArray[Any], Any]] = {}
+        self._activations: dict[str, Any] = {}
 
     def run(self, feeds: dict[str, Any], outputs: tuple[str, ...]) -> list[Any]:
         """NumPy arrays are copied to the GPU and the results back, by pinned memory. CuPy arrays and torch tensors
@@ -122,8 +123,19 @@ class TensorRtEngine:
                     stream.synchronize()
                 del self._bound[next(iter(self._bound))]
                 self._staged.clear()
-            self._bound[key] = Bound(self._loaded, shapes, self._stream(library))
+            bound = Bound(self._loaded, shapes, self._stream(library))
+            bound.lend(self._memory(library, bound.activation_bytes))
+            self._bound[key] = bound
         return self._bound[key]
+
+    def _memory(self, library: DeviceLibrary, size: int) -> Any:
+        """Bytes for activations from the library's pool: one array for all contexts on its stream, which is replaced
+        where a call needs more."""
+        held = self._activations.get(library.name)
+        if held is None or View.of(held).nbytes < size:
+            with self._stream(library).active():
+                held = self._activations[library.name] = library.empty((size,), np.dtype(np.uint8))
+        return held
 
     def _stream(self, library: DeviceLibrary) -> Stream:
         if library.name not in self._streams:

@@ -13,6 +13,7 @@ from ..reasons import Unusable, short
 
 MODULES = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx-cu13", "tensorrt_rtx_bindings": "tensorrt-rtx-cu13"}
 """Module -> package to install. NVIDIA's source package gives `tensorrt_rtx`, its bare wheels the last name."""
+_OLDEST = (10, 1)  # of full TensorRT: the first that takes memory for activations with its size
 _KEPT_LINES = 20
 
 
@@ -54,7 +55,7 @@ def installed_version() -> str:
 
 
 def find() -> Library:
-    """Load the bindings. Raises Unusable: none installed, or they cannot be loaded."""
+    """Load the bindings. Raises Unusable: none installed, too old, or they cannot be loaded."""
     name = installed()
     if not name:
         raise Unusable("no_library")
@@ -62,7 +63,14 @@ def find() -> Library:
         module = importlib.import_module(name)
     except (ImportError, OSError, RuntimeError) as error:
         raise Unusable("broken_library", module=name, package=MODULES[name], why=short(error)) from error
-    return Library(module, "tensorrt" if name == "tensorrt" else "tensorrt_rtx", str(module.__version__))
+    found = Library(module, "tensorrt" if name == "tensorrt" else "tensorrt_rtx", str(module.__version__))
+    if not found.rtx and _release(found.version) < _OLDEST:
+        raise Unusable("old_library", version=found.version, oldest="{}.{}".format(*_OLDEST))
+    return found
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r"\d+", version)[:2])
 
 
 def new_log(library: Library) -> Any:

@@ -40,16 +40,20 @@ class Loaded:
         }
 
     def context(self) -> Any:
-        """A new execution context. TensorRT-RTX records CUDA graphs by itself, full TensorRT is recorded by us. Lanes
-        share the engine, and TensorRT promises nothing for an object that several threads use at once."""
+        """A new execution context without memory for activations: whoever binds it gives that (`Bound.lend`).
+        TensorRT-RTX records CUDA graphs by itself, full TensorRT is recorded by us. Lanes share the engine, and
+        TensorRT promises nothing for an object that several threads use at once."""
         trt, library = self.recipe.library.module, self.recipe.library
+        lent = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         with self._one_at_a_time:
-            if library.rtx and hasattr(trt, "CudaGraphStrategy"):
+            if library.rtx:
                 config = self.engine.create_runtime_config()
-                config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+                config.set_execution_context_allocation_strategy(lent)
+                if hasattr(trt, "CudaGraphStrategy"):
+                    config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
                 made = self.engine.create_execution_context(config)
             else:
-                made = self.engine.create_execution_context()
+                made = self.engine.create_execution_context(lent)
             if made is None:
                 raise failure(self.recipe, self.log.take(), "make room for its activations", cuda.first_gpu())
         return made
