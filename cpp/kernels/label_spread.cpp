@@ -1,6 +1,6 @@
 #include "kernels/label_spread.hpp"
 
-#include "kernels/vectors.hpp"
+#include "kernels/label_bytes.hpp"
 #include "ops/layer_weights_accum.hpp"
 
 namespace layer_fast::kernels::LF_ISA {

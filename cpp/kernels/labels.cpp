@@ -1,6 +1,6 @@
 #include "kernels/labels.hpp"
 
-#include "kernels/vectors.hpp"
+#include "kernels/label_bytes.hpp"
 
 namespace layer_fast::kernels::LF_ISA {
 namespace {
