@@ -57,6 +57,8 @@ void add_any(LayerTile& tile, const float* values, const std::uint8_t* labels, i
 
 // A group. Between floor and ceiling it can widen no layer's range.
 void add_mixed(LayerTile& tile, const float* values, const std::uint8_t* labels) {
+  __builtin_prefetch(values + kValuesAhead);
+  __builtin_prefetch(labels + kLabelsAhead);
   if (!all_finite(values)) return add_any(tile, values, labels, kGroup);
   if (add_border(tile, values, labels)) return;
   bool inside = true;

@@ -38,9 +38,7 @@ class SeparableRows {
   const AxisTaps& taps_y_;
   const kernels::RowKernels& kernels_z_;
   const kernels::RowKernels& kernels_y_;
-  // Both axes at once, nothing kept. Small items only: floats are bound by memory, which likes one row after the other
-  // better than two planes' rows in turn.
-  bool crossed_;
+  bool crossed_;  // both axes at once, nothing kept
   std::size_t slots_;
   std::vector<std::int32_t> kept_;
   std::vector<float> planes_, row_;
