@@ -211,7 +211,7 @@ Chosen choose(const float* values, const std::uint8_t* mask, bool nonzero, std::
 // Groups with a value inside are noted, and looked at again behind the loop: they are few, and a call in the loop would
 // cost all its registers.
 Place place(const float* values, std::int64_t n, float low, float high, float* out, const float* next) {
-  constexpr int kGroup = 4 * kFull;
+  constexpr int kGroup = kFull < 8 ? 16 : 32;  // the larger, the more of them have a value inside
   std::int64_t groups[kMostPlaced / kGroup], noted = 0, i = 0;
   Ints below = {}, up_to = {};
   Floats least = {};

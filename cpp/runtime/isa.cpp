@@ -37,11 +37,10 @@ bool has_x86_64_v3() {
 struct Variant {
   const char* name;
   bool (*runs)();
-  bool automatic;  // false until the tests have passed on a machine that has it; then only LAYER_FAST_ISA chooses it
 };
 
 // Rising; in the order of LF_FOR_EACH_ISA.
-#define LF_VARIANT(isa, text, automatic) {text, &has_##isa, automatic},
+#define LF_VARIANT(isa, text) {text, &has_##isa},
 constexpr Variant kVariants[] = {LF_FOR_EACH_ISA_NAME(LF_VARIANT)};
 constexpr int kCount = static_cast<int>(sizeof(kVariants) / sizeof(kVariants[0]));
 
@@ -55,7 +54,7 @@ int choose() {
   const char* wish = std::getenv("LAYER_FAST_ISA");
   const bool forced = wish != nullptr && *wish != '\0';
   for (int i = kCount - 1; i >= 0; --i) {
-    const bool wanted = forced ? std::string_view(wish) == kVariants[i].name : kVariants[i].automatic;
+    const bool wanted = !forced || std::string_view(wish) == kVariants[i].name;
     if (wanted && kVariants[i].runs()) return i;
   }
   refuse("isa", "LAYER_FAST_ISA to be what this build has and this CPU can run (" + names() + ")",
